@@ -1,0 +1,71 @@
+# The one definition of every command. Each target does its own set-up, in a virtual environment inside the checkout.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: $(VENV)/.demo ## Active learning on handwritten digits, then a pool of a million rows
+	$(BIN)/querist demo
+
+.PHONY: test
+test: lint $(VENV)/.test ## Everything that must hold: format, lints, types, Rust tests, the wheel, pytest
+	cargo test --locked --workspace
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --doctest-modules --pyargs querist
+	$(BIN)/python -m mypy.stubtest querist._core
+
+.PHONY: bench
+bench: $(VENV)/.bench ## Rivals side by side, answers checked before anything is timed
+	$(BIN)/python -m pytest benches
+
+.PHONY: lint
+lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.lint ## Rewrite the sources in the house format
+	cargo fmt --all
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: wheel
+wheel: $(VENV)/.pip ## Build a release wheel into dist/
+	$(BIN)/pip install --quiet 'maturin>=1.16,<2'
+	$(BIN)/maturin build --release --locked --out dist
+
+.PHONY: clean
+clean: ## Remove everything that these targets make
+	rm -rf $(VENV) target dist
+
+# pip >= 25.1 knows dependency groups.
+$(VENV)/.pip:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.pip $(SOURCES) $(shell find python -name '*.py*' -not -path '*__pycache__*')
+	$(BIN)/pip install --quiet '.[demo]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/pip install --quiet --group test --group lint
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.demo
+	$(BIN)/pip install --quiet --group bench
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.demo
+	$(BIN)/pip install --quiet --group lint
+	touch $@

@@ -1,0 +1,60 @@
+"""What `tell` takes, checked as a whole before any of it counts: indices and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._protocols import Indices, Label, Labels
+
+
+def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, Label]:
+    """Give {index: label} for a pool of n rows, or raise."""
+    rows = _checked_indices(indices, n)
+    answers = _checked_labels(labels)
+    if len(rows) != len(answers):
+        raise ValueError(
+            f"labels: expected one for each of {len(rows)} indices, got {len(answers)}"
+        )
+    told: dict[int, Label] = {}
+    for row, label in zip(rows.tolist(), answers, strict=True):
+        if told.setdefault(row, label) != label:
+            raise ValueError(
+                f"labels: expected one answer for index {row}, got {told[row]!r} and {label!r}"
+            )
+    return told
+
+
+def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
+    rows = np.asarray(indices)
+    if rows.ndim != 1:
+        raise ValueError(f"indices: expected one dimension, got shape {rows.shape}")
+    if rows.size == 0:  # an empty list is an array of floats
+        return np.empty(0, dtype=np.int64)
+    if not np.issubdtype(rows.dtype, np.integer):
+        raise TypeError(f"indices: expected integers, got {rows.dtype}")
+    outside = np.flatnonzero((rows < 0) | (rows >= n))
+    if outside.size:
+        at = int(outside[0])
+        raise ValueError(f"indices[{at}]: expected a row of the pool of {n}, got {rows[at]}")
+    return rows.astype(np.int64)
+
+
+def _checked_labels(labels: Labels) -> list[Label]:
+    if isinstance(labels, str | bytes):
+        raise TypeError(f"labels: expected a sequence, one for each index, got {labels!r}")
+    # Plain Python objects, so that a label is the same whether it came in an array or a list.
+    answers: list[Any] = [
+        label.item() if isinstance(label, np.generic) else label for label in labels
+    ]
+    for at, label in enumerate(answers):
+        if not isinstance(label, Hashable):
+            kind = type(label).__name__
+            raise TypeError(f"labels[{at}]: expected something hashable, got a {kind}")
+        # NaN alone differs from itself, and could never be told twice alike.
+        if label is None or label != label:  # noqa: PLR0124
+            raise ValueError(f"labels[{at}]: expected a label or querist.ABSTAIN, got {label}")
+    return answers

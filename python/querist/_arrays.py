@@ -1,0 +1,94 @@
+"""The one input ladder: from whatever holds numbers to a numpy array, without a copy wherever there is a
+way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# DLPack's name for memory that a CPU can read (kDLCPU).
+_CPU = 1
+
+
+def as_array(given: Any, argument: str) -> NDArray[Any]:
+    """Give the numpy array of any object that holds one.
+
+    The steps, first that fits: a numpy array as it is (a masked one is refused: its memory is not its
+    meaning); a tensor on the CPU by DLPack, detached from autograd; the array protocol (pandas, polars,
+    pyarrow); the buffer protocol; a sequence.
+
+    Parameters
+    ----------
+    given : object
+        Anything but a string.
+    argument : str
+        The argument's name, for errors.
+
+    Returns
+    -------
+    ndarray
+        Read-only or not, of any dtype but object.
+
+    Raises
+    ------
+    TypeError
+        If it lies on a device, is masked, or does not hold numbers.
+    ValueError
+        If nested sequences have different lengths.
+    """
+    if isinstance(given, np.ma.MaskedArray):
+        msg = f"{argument}: expected an array, got a masked array; fill or drop the masked entries first"
+        raise TypeError(msg)
+    if isinstance(given, np.ndarray):
+        return np.asarray(given)
+    if isinstance(given, (str, bytes)):
+        msg = f"{argument}: expected an array, got {type(given).__name__}"
+        raise TypeError(msg)
+    if hasattr(given, "__dlpack_device__"):
+        return _from_tensor(given, argument)
+    if hasattr(given, "toarray"):
+        msg = f"{argument}: expected a dense array, got a sparse {type(given).__name__}; pass .toarray()"
+        raise TypeError(msg)
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        msg = f"{argument}: cannot make an array of it: {error}"
+        raise ValueError(msg) from error
+    if array.dtype == object:
+        msg = f"{argument}: expected numbers, got {type(given).__name__} of objects"
+        raise TypeError(msg)
+    return array
+
+
+def _from_tensor(given: Any, argument: str) -> NDArray[Any]:
+    device = int(given.__dlpack_device__()[0])
+    if device != _CPU:
+        msg = (
+            f"{argument}: expected memory of the CPU, got {type(given).__name__} on a device "
+            f"(DLPack type {device}); move it first, for example with .cpu()"
+        )
+        raise TypeError(msg)
+    if getattr(given, "requires_grad", False):
+        given = given.detach()
+    if str(getattr(given, "dtype", "")) == "torch.bfloat16":
+        # NumPy has no bfloat16 of its own: torch lends its bits, ml_dtypes gives them their name.
+        return _bfloat16_bits(given, argument)
+    try:
+        return np.from_dlpack(given)
+    except (BufferError, RuntimeError, TypeError):
+        # A dtype or layout that DLPack or numpy does not take; the object's own conversion may.
+        return np.asarray(given)
+
+
+def _bfloat16_bits(given: Any, argument: str) -> NDArray[Any]:
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        msg = f"{argument}: a bfloat16 tensor needs the package ml_dtypes, or pass .float()"
+        raise TypeError(msg) from error
+    import torch
+
+    bits: NDArray[Any] = np.from_dlpack(given.view(torch.int16))
+    return bits.view(ml_dtypes.bfloat16)

@@ -1,0 +1,78 @@
+"""The console command `querist`, also `python -m querist`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from querist import show_config
+
+EXTRAS = {"demo": ("sklearn", "scipy", "matplotlib", "tqdm")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with the given arguments, by default the process's; give its exit code.
+
+    0 is success, 2 a wrong argument or a missing extra.
+    """
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "info":
+        return _info()
+    if not _has_extra("demo"):
+        return 2
+    from querist._demo import demo  # noqa: PLC0415  only now is it known that the extra is there
+
+    demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="querist", description="The acquisition scorer for active learning."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("info", help="show the version, the CPU features and the threads in use")
+    demo = commands.add_parser(
+        "demo",
+        help="label handwritten digits actively, then score a pool of a million rows",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    demo.add_argument("--seeds", type=_positive, default=10, help="repetitions of the experiment")
+    demo.add_argument("--png", type=_picture, default="querist-demo.png", help="the picture")
+    demo.add_argument("--quick", action="store_true", help="fewer rounds, a smaller pool")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():  # better now than after the experiment
+        raise argparse.ArgumentTypeError(f"there is no directory {path.parent}")
+    return path
+
+
+def _has_extra(command: str) -> bool:
+    if all(importlib.util.find_spec(package) for package in EXTRAS[command]):
+        return True
+    print(
+        f"querist {command} needs the extra \"{command}\": pip install 'querist[{command}]'",
+        file=sys.stderr,
+    )
+    return False
+
+
+def _info() -> int:
+    config = {name: str(value) for name, value in show_config().items()}
+    width = max(map(len, config))
+    for name, value in config.items():
+        print(f"{name:{width}}  {value}")
+    return 0

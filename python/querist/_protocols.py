@@ -1,0 +1,49 @@
+"""What a campaign takes from outside: a model, a score, an oracle, a stop rule.
+
+None of them needs to know querist: anything of the right shape will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._scores import ScoreName
+
+if TYPE_CHECKING:
+    from querist._rounds import Round
+
+
+class Classifier(Protocol):
+    """A model that learns: scikit-learn's two methods, and nothing more of it."""
+
+    def fit(self, X: Any, y: Any, /) -> Any:
+        """Learn from rows and their labels."""
+
+    def predict_proba(self, X: Any, /) -> Any:
+        """Give (n, c) class probabilities, one row for each row of `X`."""
+
+
+Label: TypeAlias = Hashable
+Labels: TypeAlias = Sequence[Label] | NDArray[Any]
+Indices: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+
+Model: TypeAlias = Classifier | Callable[[Any], Any]
+"""A `Classifier`, or a function from X to (n, c) probabilities, which is never fitted."""
+
+ScoreFunction: TypeAlias = Callable[[Any], Any]
+"""From (n, c) probabilities to (n,) scores, larger means ask first."""
+
+Score: TypeAlias = Literal["random"] | ScoreName | ScoreFunction
+
+Oracle: TypeAlias = Callable[[NDArray[np.int64], Any], Labels]
+"""From pool indices and their rows to one label (or `querist.ABSTAIN`) for each."""
+
+StopRule: TypeAlias = "Callable[[Sequence[Round]], bool]"
+"""From the rounds so far, at least one, to whether they are enough."""
+
+Validation: TypeAlias = tuple[Any, Any] | Callable[[Any], Mapping[str, float]]
+"""Rows and their true labels, or a function from the fitted model to named metrics."""

@@ -1,0 +1,125 @@
+"""What a campaign hands out and keeps: a batch of questions, and the round it became."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._protocols import Label
+
+
+class PoolExhausted(Exception):
+    """Raised by `ActiveLearner.ask` when no row of the pool is left to ask about.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> learner = qr.ActiveLearner(lambda X: X, [[0.5, 0.5]], labels={0: "cat"})
+    >>> try:
+    ...     learner.ask()
+    ... except qr.PoolExhausted as error:
+    ...     print(error)
+    none of the 1 rows of the pool is left to ask about
+    """
+
+
+class Abstain(enum.Enum):
+    """The type of `ABSTAIN`: an enum, so that a copy in another process is the same object."""
+
+    ABSTAIN = "abstain"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ABSTAIN: Final = Abstain.ABSTAIN
+"""The answer of an oracle that does not know: no label, and the item is not asked again."""
+
+
+def ticket(number: int, indices: NDArray[np.int64]) -> str:
+    """Give the identity of the batch of round `number`."""
+    return f"{number}-{hashlib.blake2b(indices.tobytes(), digest_size=6).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The items to label now: the answer of `ActiveLearner.ask`.
+
+    Attributes
+    ----------
+    indices : (k,) int64 array, read-only
+        Rows of the pool, the one to ask first in front.
+    scores : (k,) float array, read-only
+        The score of each, larger means ask first; NaN for a random pick.
+    ticket : str
+        The batch's identity, the same until its last item is answered: equal seeds and equal
+        answers give equal tickets, so it can serve as an idempotency key.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
+    >>> batch = qr.ActiveLearner(lambda X: X, pool, batch_size=2).ask()
+    >>> batch.indices
+    array([1, 2])
+    >>> len(batch)
+    2
+    """
+
+    indices: NDArray[np.int64]
+    scores: NDArray[np.floating[Any]]
+    ticket: str
+
+    def __post_init__(self) -> None:
+        # The learner works from the same arrays: an in-place sort by a caller must fail.
+        self.indices.flags.writeable = False
+        self.scores.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round(Batch):
+    """A batch with all its answers: an entry of `ActiveLearner.history`.
+
+    Attributes
+    ----------
+    indices, scores, ticket
+        Of the whole batch, as in `Batch`.
+    number : int
+        1 for the first round.
+    labels : tuple
+        The answer to each index, `ABSTAIN` where there was none.
+    n_labels : int
+        Labels in hand at the end of the round, those told outside of batches included.
+    score_seconds : float
+        Time to predict the pool, score it and pick the batch, in seconds.
+    fit_seconds : float
+        Time to fit the model on those labels, in seconds; 0 until it is done.
+    metrics : mapping of str to float
+        What `validation` gave for the model fitted on those labels; empty without a
+        `validation`, in the cold start, and until that fit is done.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], batch_size=1)
+    >>> for round in learner.run(lambda indices, rows: ["cat"] * len(indices)):
+    ...     print(round.number, round.indices, round.labels, round.n_labels)
+    1 [1] ('cat',) 1
+    2 [0] ('cat',) 2
+    """
+
+    number: int
+    labels: tuple[Label, ...]
+    n_labels: int
+    score_seconds: float
+    fit_seconds: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,108 @@
+//! Every way a call can be wrong, as data. The door turns each into one Python exception; nothing chooses an
+//! error by the text of a message.
+
+use std::fmt;
+
+/// Why a call was refused or stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Error {
+    /// A row of an array does not hold what its argument promises.
+    Row {
+        /// The argument, by its public name.
+        argument: &'static str,
+        /// The first bad row.
+        row: usize,
+        /// What is wrong there.
+        fault: Fault,
+    },
+    /// More picks were asked for than there are rows to pick.
+    BatchTooLarge {
+        /// Picks asked for.
+        k: usize,
+        /// Rows that are available and whose score is a number.
+        available: usize,
+    },
+    /// Two arguments do not fit each other, or a size is impossible.
+    Shape {
+        /// The argument, by its public name.
+        argument: &'static str,
+        /// What would have been right.
+        expected: String,
+        /// What came.
+        got: String,
+    },
+    /// The caller's check asked to stop (a signal, a deadline).
+    Stopped,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// A probability that is NaN, infinite, negative or above one.
+    NotAProbability {
+        /// Its column.
+        column: usize,
+        /// Its value.
+        value: f64,
+        /// How far outside [0, 1] would still have been accepted.
+        tolerance: f64,
+    },
+    /// Probabilities that do not sum to one.
+    Sum {
+        /// Their sum.
+        sum: f64,
+        /// How far from one would still have been accepted.
+        tolerance: f64,
+    },
+    /// A logit that is NaN or +inf.
+    NotALogit {
+        /// Its column.
+        column: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A row of logits without one finite value.
+    NoFiniteLogit,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NotAProbability { column, value, tolerance } => {
+                write!(
+                    f,
+                    "column {column} is {value}, expected a probability in [0, 1] (tolerance {tolerance})"
+                )
+            }
+            Self::Sum { sum, tolerance } => write!(
+                f,
+                "its probabilities sum to {sum}, expected 1 (tolerance {tolerance}); for unnormalised scores \
+                 pass logits with from_logits=True, or normalise the rows"
+            ),
+            Self::NotALogit { column, value } => {
+                write!(f, "column {column} is {value}, expected a finite logit or -inf")
+            }
+            Self::NoFiniteLogit => write!(f, "every logit is -inf, expected at least one finite logit"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row { argument, row, fault } => {
+                write!(f, "{argument}: row {row} is not valid: {fault}; invalid=\"nan\" scores such rows NaN")
+            }
+            Self::BatchTooLarge { k, available } => write!(
+                f,
+                "k={k} is more than the {available} rows that can be picked (available and with a score that is a number)"
+            ),
+            Self::Shape { argument, expected, got } => {
+                write!(f, "{argument}: expected {expected}, got {got}")
+            }
+            Self::Stopped => write!(f, "stopped"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

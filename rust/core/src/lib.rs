@@ -1,0 +1,44 @@
+//! # querist-core
+//!
+//! The acquisition scorer for active learning: which unlabelled items are worth a person's time. No Python here: numbers
+//! in, numbers out. The Python package `querist` is a thin layer around this crate.
+//!
+//! ```text
+//!             Rows ──► score ──────────► one number a row ──► select ──► Picks
+//!   any layout, read    score::scores     larger means:        select::top_k
+//!   in place            score::top_scores ask this one first   …
+//!            └──────────── Par: threads, SIMD level, when to stop ────────────┘
+//! ```
+//!
+//! * **Formula** ([`score`], [`select`]): each file is a formula or a method, and reads like its paper.
+//! * **Engine** ([`rows`], [`real`], [`simd`], [`pool`]): strides, logarithms, lanes and threads; no formula's name.
+//!   All `unsafe` is here.
+//!
+//! The bits of a result depend on nothing but the input: not on threads, blocks or memory layout, nor, among levels
+//! with fused multiply-add, on the SIMD level. Sums are laid out in 64-byte lanes whatever the register width.
+//!
+//! ```
+//! use querist_core::{pool::Par, rows::Rows, score::{Request, Score, scores}};
+//!
+//! let proba = [0.5_f32, 0.5, 0.0, 1.0, 0.0, 0.0];
+//! let request = Request {
+//!     argument: "proba",
+//!     scores: &[Score::Entropy],
+//!     from_logits: false,
+//!     normalize: false,
+//!     tolerance: 1e-3,
+//!     nan_if_invalid: false,
+//! };
+//! let mut entropy = [0.0; 2];
+//! scores(&Rows::of(&proba, 3), &request, vec![&mut entropy[..]], Par::serial())?;
+//! assert_eq!(entropy, [std::f32::consts::LN_2, 0.0]);
+//! # Ok::<(), querist_core::error::Error>(())
+//! ```
+
+pub mod error;
+pub mod pool;
+pub mod real;
+pub mod rows;
+pub mod score;
+pub mod select;
+pub mod simd;

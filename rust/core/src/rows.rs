@@ -1,0 +1,230 @@
+//! A borrowed matrix of any memory layout, read as contiguous rows.
+//!
+//! [`Rows::read`] hands out rows in place where they lie side by side, and otherwise gathers them into a small
+//! block of the calling thread: any signed byte strides, misaligned, in the other byte order, float16 and
+//! bfloat16 widened. So no kernel knows about layout, layout cannot change a bit of a result, and nothing the size
+//! of the input is ever copied.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use half::{bf16, f16};
+
+use crate::real::Real;
+
+/// How the elements of [`Rows`] are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// As the element type itself.
+    Same,
+    /// As float16, to be read as float32.
+    Half,
+    /// As bfloat16, to be read as float32.
+    Brain,
+}
+
+/// n rows of `width` numbers, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a, T> {
+    start: *const u8,
+    n: usize,
+    width: usize,
+    row_stride: isize,
+    column_stride: isize,
+    stored: Stored,
+    swapped: bool,
+    borrow: PhantomData<&'a [T]>,
+}
+
+// SAFETY: Rows only ever reads, and the constructor's caller vouches for the memory for 'a, as a shared slice would.
+unsafe impl<T: Sync> Send for Rows<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Rows<'_, T> {}
+
+impl<'a, T: Real> Rows<'a, T> {
+    /// The rows of a contiguous slice.
+    ///
+    /// # Panics
+    /// Never: a slice that is not a whole number of rows loses its tail.
+    #[must_use]
+    pub fn of(slice: &'a [T], width: usize) -> Self {
+        let size = size_of::<T>();
+        Self {
+            start: slice.as_ptr().cast(),
+            n: slice.len().checked_div(width).unwrap_or(0),
+            width,
+            row_stride: (width * size).cast_signed(),
+            column_stride: size.cast_signed(),
+            stored: Stored::Same,
+            swapped: false,
+            borrow: PhantomData,
+        }
+    }
+
+    /// Rows anywhere in memory.
+    ///
+    /// # Safety
+    /// For each i < n and j < width, the `size` bytes of an element (two if `stored` is `Half` or `Brain`) at
+    /// `start + i * row_stride + j * column_stride` must be readable for `'a`. They need not be aligned. `Half`
+    /// and `Brain` are for float32 alone.
+    #[must_use]
+    pub unsafe fn new(
+        start: *const u8,
+        (n, width): (usize, usize),
+        (row_stride, column_stride): (isize, isize),
+        stored: Stored,
+        swapped: bool,
+    ) -> Self {
+        Self { start, n, width, row_stride, column_stride, stored, swapped, borrow: PhantomData }
+    }
+
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// Numbers in a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether rows lie side by side as `T`, so that reading them costs nothing.
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        let size = size_of::<T>().cast_signed();
+        self.stored == Stored::Same
+            && !self.swapped
+            && self.start.addr().is_multiple_of(align_of::<T>())
+            && (self.column_stride == size || self.width == 1)
+            && (self.row_stride == size * self.width.cast_signed() || self.n <= 1)
+    }
+
+    /// The numbers of these rows, row after row: in place if they can be, else gathered into `block`.
+    ///
+    /// A range that reaches past the last row is cut there.
+    pub fn read<'b>(&self, rows: Range<usize>, block: &'b mut Vec<T>) -> &'b [T]
+    where
+        'a: 'b,
+    {
+        let rows = rows.start.min(self.n)..rows.end.min(self.n);
+        if rows.is_empty() || self.width == 0 {
+            return &[];
+        }
+        if self.is_contiguous() {
+            // SAFETY: the first row of the range is below n, so the offset stays inside the memory of `new`.
+            let first = unsafe { self.start.offset(rows.start.cast_signed() * self.row_stride) };
+            // SAFETY: contiguous and aligned, checked above: the range's rows are this many readable T in a row.
+            return unsafe { std::slice::from_raw_parts(first.cast::<T>(), rows.len() * self.width) };
+        }
+        block.clear();
+        block.resize(rows.len() * self.width, T::ZERO);
+        // The smaller stride runs inside: whole cache lines are used up, in Fortran order too.
+        if self.column_stride.unsigned_abs() <= self.row_stride.unsigned_abs() || self.n == 1 {
+            for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
+                for (j, x) in out.iter_mut().enumerate() {
+                    *x = self.element(i, j);
+                }
+            }
+        } else {
+            for j in 0..self.width {
+                for (i, out) in rows.clone().zip(block.chunks_exact_mut(self.width)) {
+                    out[j] = self.element(i, j);
+                }
+            }
+        }
+        block
+    }
+
+    /// One number; i < n and j < width.
+    #[inline]
+    fn element(&self, i: usize, j: usize) -> T {
+        debug_assert!(i < self.n && j < self.width);
+        let offset = i.cast_signed() * self.row_stride + j.cast_signed() * self.column_stride;
+        // SAFETY: i < n and j < width: inside the memory that the caller of `new` vouched for.
+        let at = unsafe { self.start.offset(offset) };
+        match self.stored {
+            // SAFETY: size_of::<T>() readable bytes, and read_unaligned asks for no alignment.
+            Stored::Same if !self.swapped => unsafe { at.cast::<T>().read_unaligned() },
+            // SAFETY: as above.
+            Stored::Same => unsafe { at.cast::<T>().read_unaligned() }.swap_bytes(),
+            Stored::Half | Stored::Brain => {
+                // SAFETY: two readable bytes.
+                let bits = unsafe { at.cast::<u16>().read_unaligned() };
+                let bits = if self.swapped { bits.swap_bytes() } else { bits };
+                let wide = if self.stored == Stored::Half {
+                    f16::from_bits(bits).to_f32()
+                } else {
+                    bf16::from_bits(bits).to_f32()
+                };
+                T::from_f64(f64::from(wide))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all<T: Real>(rows: &Rows<'_, T>, step: usize) -> Vec<T> {
+        let mut out = Vec::new();
+        let mut block = Vec::new();
+        for i in (0..rows.len()).step_by(step) {
+            out.extend_from_slice(rows.read(i..i + step, &mut block));
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_strides_offset_and_byte_order_read_the_same_numbers(
+            n in 0_usize..9, width in 0_usize..7, step in 1_usize..5, row in -3_isize..4, column in -3_isize..4, shift in 0_usize..4, swapped: bool
+        ) {
+            // A memory large enough for any of these strides, in units of three bytes so that most are misaligned.
+            let (row, column) = (row * 9, column * 3);
+            let middle = 9 * 27 + 7 * 9 + 8;
+            let memory: Vec<u8> = (0..2 * middle + 16).map(|i| u8::try_from(i * 37 % 251).unwrap()).collect();
+            // SAFETY: |i row + j column| < 9 * 27 + 7 * 9, so that all elements lie inside `memory`.
+            let rows: Rows<'_, f32> = unsafe { Rows::new(memory.as_ptr().add(middle + shift), (n, width), (row, column), Stored::Same, swapped) };
+            let expected: Vec<u32> = (0..n).flat_map(|i| (0..width).map(move |j| (i, j))).map(|(i, j)| {
+                let at = (middle + shift).checked_add_signed(i.cast_signed() * row + j.cast_signed() * column).unwrap();
+                let bytes = memory[at..at + 4].try_into().unwrap();
+                if swapped { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+            }).collect();
+            let got: Vec<u32> = all(&rows, step).into_iter().map(f32::to_bits).collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn contiguous_rows_are_read_in_place() {
+        let x = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let mut block = Vec::new();
+        let rows = Rows::of(&x, 2);
+        assert_eq!(rows.read(1..9, &mut block).as_ptr(), x[2..].as_ptr());
+        assert_eq!(block.capacity(), 0);
+    }
+
+    #[test]
+    fn half_precision_is_widened() {
+        let x = [f16::from_f32(0.5), f16::from_f32(-2.0)];
+        // SAFETY: the two elements of x.
+        let rows: Rows<'_, f32> =
+            unsafe { Rows::new(x.as_ptr().cast(), (1, 2), (4, 2), Stored::Half, false) };
+        assert_eq!(all(&rows, 1), [0.5, -2.0]);
+        let x = [bf16::from_f32(0.5), bf16::from_f32(-2.0)];
+        // SAFETY: the two elements of x.
+        let rows: Rows<'_, f32> =
+            unsafe { Rows::new(x.as_ptr().cast(), (1, 2), (4, 2), Stored::Brain, false) };
+        assert_eq!(all(&rows, 1), [0.5, -2.0]);
+    }
+}

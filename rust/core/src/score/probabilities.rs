@@ -1,0 +1,258 @@
+//! One reading of LANES rows of probabilities.
+//!
+//! Short rows are turned, so that each lane walks down its own row; long rows are read 64 bytes at a time and the
+//! lanes folded at the end. Both run the same [`Sums`], in blocks of eight steps: the sum of p ln p over a block
+//! is added to a running total that keeps what rounding loses (Dekker's fast two-sum), so that the error does not grow with c.
+//! A uniform row is the worst case of plain summation, not the best one: all its roundings go the same way.
+//!
+//! The largest two are kept by min and max alone: of a new p and the largest so far, the smaller is "another".
+//! The others are thus each p but one largest, exactly, with no mask and no subtraction, and gini's Σ others p²
+//! needs no second pass.
+//!
+//! Validity costs an addition and an OR: every p ≥ 0 with Σ p ≤ 1 + tol implies p ≤ 1 + tol, and NaN or an
+//! infinity spoils the sum.
+
+use fearless_simd::Simd;
+use fearless_simd::prelude::*;
+
+use super::tree_sum;
+use crate::real::Real;
+use crate::simd::transpose::one_by_one;
+
+/// Rows of up to this many numbers are turned; folding the lanes of a longer row costs less than turning it.
+pub(super) const SHORT: usize = 64;
+
+/// Steps in a block.
+pub(super) const BLOCK: usize = 8;
+
+/// What a reading leaves, a row in each lane; what was not asked for is zero.
+pub(super) struct Probabilities<T: Real, S: Simd> {
+    /// The largest p.
+    pub(super) p1: T::Lanes<S>,
+    /// The second largest, 0 if there is none.
+    pub(super) p2: T::Lanes<S>,
+    /// Σ p² over all but the largest.
+    pub(super) others_squared: T::Lanes<S>,
+    /// Σ p log2 p in the units of [`Real::log2`].
+    pub(super) p_log_p: T::Lanes<S>,
+    /// What rounding that sum left.
+    pub(super) p_log_p_low: T::Lanes<S>,
+    /// Σ p.
+    total: T::Lanes<S>,
+    /// The sign is set if that of any p is.
+    signs: T::Lanes<S>,
+}
+
+impl<T: Real, S: Simd> Probabilities<T, S> {
+    /// Reads up to LANES rows of c numbers.
+    #[inline(always)]
+    pub(super) fn read<const LOGARITHM: bool, const LARGEST: bool>(
+        simd: S,
+        rows: &[T],
+        c: usize,
+        columns: &mut [T],
+    ) -> Self {
+        let mut read = if c <= SHORT {
+            turn(simd, rows, c, columns, T::ZERO);
+            let mut sums = Sums::<T, S>::new(simd);
+            for block in columns[..T::LANES * c].chunks(T::LANES * BLOCK) {
+                for p in block.chunks_exact(T::LANES) {
+                    sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
+                }
+                sums.close_block::<LOGARITHM>(simd);
+            }
+            sums.as_read()
+        } else {
+            let mut read = Sums::<T, S>::new(simd).as_read();
+            for (lane, row) in rows.chunks_exact(c).enumerate() {
+                Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, row)
+                    .fold_into::<LOGARITHM, LARGEST>(lane, &mut read);
+            }
+            read
+        };
+        if LOGARITHM {
+            read.mend_subnormals(simd, rows, c);
+        }
+        read
+    }
+
+    /// The lanes that must be looked at exactly, a bit each: Σ p is not within half the tolerance of 1, or
+    /// something has a sign.
+    #[inline(always)]
+    pub(super) fn suspects(&self, simd: S, tolerance: f64) -> u64 {
+        let off = (self.total - T::splat(simd, T::ONE)).abs();
+        let good = off.simd_le(T::splat(simd, T::from_f64(tolerance / 2.0))).to_bitmask();
+        !good | self.signs.is_sign_negative().to_bitmask()
+    }
+
+    /// [`Real::log2`] takes a subnormal for a number near 2^-126. That is far below the last bit of Σ p ln p, unless
+    /// nothing but p = 1, zeros and the smallest numbers stands in the row: such rows are summed again.
+    #[inline(always)]
+    fn mend_subnormals(&mut self, simd: S, rows: &[T], c: usize) {
+        let tiny = self.p_log_p.abs().simd_lt(T::splat(simd, T::SMALL)).to_bitmask();
+        if tiny == 0 || !has_subnormal(simd, rows) {
+            return;
+        }
+        for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| tiny >> lane & 1 == 1) {
+            self.p_log_p[lane] = sum_with_subnormals(row);
+            self.p_log_p_low[lane] = T::ZERO;
+        }
+    }
+}
+
+/// Whether a subnormal number stands among these. Hard-confident models give many rows of zeros and a one: looking
+/// costs them no more than reading did.
+#[inline(always)]
+fn has_subnormal<T: Real, S: Simd>(simd: S, p: &[T]) -> bool {
+    let (zero, tiny) = (T::splat(simd, T::ZERO), T::splat(simd, T::TINY));
+    let whole = p.chunks_exact(T::LANES);
+    let rest = whole.remainder().iter().any(|&p| p > T::ZERO && p < T::TINY);
+    let mut found = zero.simd_gt(zero);
+    for p in whole {
+        let p = T::load(simd, p);
+        found |= p.simd_gt(zero) & p.simd_lt(tiny);
+    }
+    rest || found.any_true()
+}
+
+/// Σ p log2 p in the units of [`Real::log2`], one number at a time.
+#[cold]
+fn sum_with_subnormals<T: Real>(row: &[T]) -> T {
+    let unit = std::f64::consts::LN_2 / T::LN_2.0.to_f64();
+    let terms = row.iter().map(|p| p.to_f64()).filter(|&p| p > 0.0).map(|p| p * (unit * p.log2()));
+    T::from_f64(terms.sum())
+}
+
+/// The sums of a reading while it lasts.
+struct Sums<T: Real, S: Simd> {
+    p1: T::Lanes<S>,
+    p2: T::Lanes<S>,
+    others_squared: T::Lanes<S>,
+    block: T::Lanes<S>,
+    high: T::Lanes<S>,
+    low: T::Lanes<S>,
+    total: T::Lanes<S>,
+    signs: <T::Lanes<S> as SimdFloat<S>>::Bits,
+}
+
+impl<T: Real, S: Simd> Sums<T, S> {
+    #[inline(always)]
+    fn new(simd: S) -> Self {
+        let zero = T::splat(simd, T::ZERO);
+        Self {
+            p1: zero,
+            p2: zero,
+            others_squared: zero,
+            block: zero,
+            high: zero,
+            low: zero,
+            total: zero,
+            signs: zero.to_bits(),
+        }
+    }
+
+    #[inline(always)]
+    fn add<const LOGARITHM: bool, const LARGEST: bool>(&mut self, simd: S, p: T::Lanes<S>) {
+        self.total += p;
+        self.signs |= p.to_bits();
+        if LOGARITHM {
+            self.block = p.mul_add(T::log2(simd, p), self.block);
+        }
+        if LARGEST {
+            let another = self.p1.min(p);
+            self.p1 = self.p1.max(p);
+            self.p2 = self.p2.max(another);
+            self.others_squared = another.mul_add(another, self.others_squared);
+        }
+    }
+
+    #[inline(always)]
+    fn close_block<const LOGARITHM: bool>(&mut self, simd: S) {
+        if LOGARITHM {
+            let sum = self.high + self.block;
+            self.low += self.block - (sum - self.high);
+            self.high = sum;
+            self.block = T::splat(simd, T::ZERO);
+        }
+    }
+
+    /// Reads one long row, its classes in the lanes.
+    #[inline(always)]
+    fn of_row<const LOGARITHM: bool, const LARGEST: bool>(simd: S, row: &[T]) -> Self {
+        let mut sums = Self::new(simd);
+        let mut blocks = row.chunks_exact(T::LANES * BLOCK);
+        for block in &mut blocks {
+            for p in block.chunks_exact(T::LANES) {
+                sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
+            }
+            sums.close_block::<LOGARITHM>(simd);
+        }
+        let mut rest = blocks.remainder().chunks_exact(T::LANES);
+        for p in &mut rest {
+            sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
+        }
+        if !rest.remainder().is_empty() {
+            let mut padded = T::splat(simd, T::ZERO);
+            padded.as_mut_slice()[..rest.remainder().len()].copy_from_slice(rest.remainder());
+            sums.add::<LOGARITHM, LARGEST>(simd, padded);
+        }
+        sums.close_block::<LOGARITHM>(simd);
+        sums
+    }
+
+    /// The sums of a row whose classes are in the lanes, folded into one lane of a reading.
+    #[inline(always)]
+    fn fold_into<const LOGARITHM: bool, const LARGEST: bool>(
+        &self,
+        lane: usize,
+        read: &mut Probabilities<T, S>,
+    ) {
+        read.total[lane] = T::from_f64(tree_sum(self.total.as_slice(), &[]));
+        let signs = T::Lanes::<S>::from_bits(self.signs);
+        read.signs[lane] = if signs.is_sign_negative().to_bitmask() == 0 { T::ZERO } else { T::MINUS_ONE };
+        if LARGEST {
+            let (mut p1, mut p2) = (T::ZERO, T::ZERO);
+            let mut others = tree_sum(self.others_squared.as_slice(), &[]);
+            for (&first, &second) in self.p1.as_slice().iter().zip(self.p2.as_slice()) {
+                let another = if first < p1 { first } else { p1 };
+                p1 = if first > p1 { first } else { p1 };
+                p2 = if another > p2 { another } else { p2 };
+                p2 = if second > p2 { second } else { p2 };
+                others += another.to_f64() * another.to_f64();
+            }
+            read.p1[lane] = p1;
+            read.p2[lane] = p2;
+            read.others_squared[lane] = T::from_f64(others);
+        }
+        if LOGARITHM {
+            let sum = tree_sum(self.high.as_slice(), self.low.as_slice());
+            let high = T::from_f64(sum);
+            read.p_log_p[lane] = high;
+            read.p_log_p_low[lane] = T::from_f64(sum - high.to_f64());
+        }
+    }
+
+    #[inline(always)]
+    fn as_read(&self) -> Probabilities<T, S> {
+        Probabilities {
+            p1: self.p1,
+            p2: self.p2,
+            others_squared: self.others_squared,
+            p_log_p: self.high,
+            p_log_p_low: self.low,
+            total: self.total,
+            signs: T::Lanes::<S>::from_bits(self.signs),
+        }
+    }
+}
+
+/// Turns up to LANES short rows; the lanes of rows that are not there hold `filler`.
+#[inline(always)]
+pub(super) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T], filler: T) {
+    if rows.len() == T::LANES * c {
+        T::columns(simd, rows, c, columns);
+    } else {
+        columns[..T::LANES * c].fill(filler);
+        one_by_one(rows, c, 0, columns, T::LANES);
+    }
+}

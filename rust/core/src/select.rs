@@ -1,0 +1,15 @@
+//! Selection: which rows to ask, given scores or features. Every method returns [`Picks`].
+
+mod top_k;
+
+pub(crate) use top_k::TopK;
+pub use top_k::top_k;
+
+/// Rows that were picked, in the order of selection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picks<T> {
+    /// Row numbers, none twice.
+    pub indices: Vec<usize>,
+    /// What each row was picked for.
+    pub values: Vec<T>,
+}

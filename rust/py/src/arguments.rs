@@ -1,0 +1,124 @@
+//! Arguments other than floats: arrays of any origin, masks, counts and names.
+
+use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBool;
+use querist_core::score::Score;
+
+use crate::capi;
+
+/// A numpy array of whatever was given: as it is if it is one, else by the ladder of `querist._arrays`.
+pub(crate) fn array<'py>(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
+    static LADDER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = given.py();
+    let ndarray =
+        NDARRAY.get_or_try_init(py, || Ok::<_, PyErr>(py.import("numpy")?.getattr("ndarray")?.unbind()))?;
+    // Exactly ndarray: a subclass (masked, matrix) may mean something else by its memory.
+    if given.get_type().is(ndarray.bind(py)) {
+        return Ok(given.cast::<PyUntypedArray>()?.clone());
+    }
+    let ladder = LADDER.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("querist._arrays")?.getattr("as_array")?.unbind())
+    })?;
+    Ok(ladder.bind(py).call1((given, argument))?.cast_into()?)
+}
+
+/// Fails unless the array has that many dimensions.
+pub(crate) fn check_ndim(
+    array: &Bound<'_, PyUntypedArray>,
+    ndim: usize,
+    argument: &str,
+    shape: &str,
+) -> PyResult<()> {
+    if array.ndim() == ndim {
+        return Ok(());
+    }
+    let text = format!("{argument}: expected shape {shape}, got {}", shape_of(array));
+    Err(PyValueError::new_err(text))
+}
+
+fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
+    let sizes: Vec<String> = array.shape().iter().map(ToString::to_string).collect();
+    if sizes.len() == 1 { format!("({},)", sizes[0]) } else { format!("({})", sizes.join(", ")) }
+}
+
+/// A count: an integer, not negative.
+pub(crate) fn count(given: &Bound<'_, PyAny>, argument: &str) -> PyResult<usize> {
+    let wrong = || {
+        let got =
+            given.get_type().name().map_or_else(|_| "something else".to_owned(), |name| name.to_string());
+        PyTypeError::new_err(format!("{argument}: expected an integer, got {got}"))
+    };
+    if given.is_instance_of::<PyBool>() {
+        return Err(wrong());
+    }
+    match given.extract::<i64>() {
+        Ok(n) => usize::try_from(n)
+            .map_err(|_| PyValueError::new_err(format!("{argument}: expected 0 or more, got {n}"))),
+        Err(_) => Err(wrong()),
+    }
+}
+
+/// The score of that name.
+pub(crate) fn score(name: &str) -> PyResult<Score> {
+    Score::from_name(name).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "score: expected \"entropy\", \"margin\", \"least_confidence\" or \"gini\", got \"{name}\""
+        ))
+    })
+}
+
+/// `invalid=`: whether rows that are not valid score NaN.
+pub(crate) fn nan_if_invalid(invalid: &str) -> PyResult<bool> {
+    match invalid {
+        "raise" => Ok(false),
+        "nan" => Ok(true),
+        _ => Err(PyValueError::new_err(format!("invalid: expected \"raise\" or \"nan\", got \"{invalid}\""))),
+    }
+}
+
+/// Which of n rows may be picked, a byte each: a boolean array (n,), or row numbers, none twice.
+pub(crate) fn mask(given: Option<&Bound<'_, PyAny>>, n: usize, argument: &str) -> PyResult<Option<Vec<u8>>> {
+    let Some(given) = given else { return Ok(None) };
+    let array = array(given, argument)?;
+    check_ndim(&array, 1, argument, "(n,)")?;
+    if array.is_empty() {
+        return Ok(Some(vec![0; n]));
+    }
+    match array.dtype().kind() {
+        b'b' if array.len() == n => Ok(Some(capi::bytes(&array))),
+        b'b' => Err(PyValueError::new_err(format!(
+            "{argument}: expected one boolean for each of the {n} rows, got {}",
+            array.len()
+        ))),
+        b'i' | b'u' => {
+            let numbers = array.call_method1("astype", ("int64",))?;
+            let numbers = numbers.cast::<PyArray1<i64>>()?.to_vec()?;
+            let mut mask = vec![0; n];
+            for number in numbers {
+                let slot = usize::try_from(number).ok().and_then(|i| mask.get_mut(i));
+                match slot {
+                    Some(seen @ 0) => *seen = 1,
+                    Some(_) => {
+                        return Err(PyValueError::new_err(format!(
+                            "{argument}: row {number} is there twice"
+                        )));
+                    }
+                    None => {
+                        return Err(PyValueError::new_err(format!(
+                            "{argument}: row {number} is not one of the {n} rows"
+                        )));
+                    }
+                }
+            }
+            Ok(Some(mask))
+        }
+        _ => Err(PyTypeError::new_err(format!(
+            "{argument}: expected booleans (n,) or integer row numbers, got {}",
+            capi::describe(&array.dtype())
+        ))),
+    }
+}

@@ -1,0 +1,102 @@
+//! The one door: how every call into the core is made.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use querist_core::error::Error;
+use querist_core::pool::Par;
+
+use crate::settings;
+
+/// Elements under which a call keeps the GIL: letting go and taking it again costs more than the work.
+const SMALL: usize = 1 << 14;
+
+/// The limits that a caller may set on any call.
+pub(crate) struct Limits {
+    threads: Option<usize>,
+    deadline: Option<(f64, Instant)>,
+}
+
+impl Limits {
+    /// From `n_threads=` and `deadline=` (seconds from now).
+    #[expect(clippy::disallowed_methods, reason = "the deadline is the door's")]
+    pub(crate) fn new(n_threads: Option<i64>, deadline: Option<f64>) -> PyResult<Self> {
+        let threads = match n_threads {
+            None => None,
+            Some(n) => match usize::try_from(n) {
+                Ok(n) if n > 0 => Some(n),
+                _ => {
+                    return Err(PyValueError::new_err(format!(
+                        "n_threads: expected a positive number or None, got {n}"
+                    )));
+                }
+            },
+        };
+        let deadline = match deadline {
+            None => None,
+            Some(seconds) => {
+                match Duration::try_from_secs_f64(seconds).ok().and_then(|d| Instant::now().checked_add(d)) {
+                    Some(instant) => Some((seconds, instant)),
+                    None => {
+                        return Err(PyValueError::new_err(format!(
+                            "deadline: expected seconds from now, got {seconds}"
+                        )));
+                    }
+                }
+            }
+        };
+        Ok(Self { threads, deadline })
+    }
+}
+
+/// Does the work: off the GIL unless it is small, asking every 50 ms for signals and the deadline; an error of the
+/// core becomes its Python exception, and a panic a `RuntimeError`.
+pub(crate) fn call<R: Send>(
+    py: Python<'_>,
+    limits: &Limits,
+    size: usize,
+    work: impl FnOnce(Par<'_>) -> Result<R, Error> + Send,
+) -> PyResult<R> {
+    let raised: Mutex<Option<PyErr>> = Mutex::new(None);
+    let raise = |error| *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    #[expect(clippy::disallowed_methods, reason = "the deadline is the door's")]
+    let stop = || {
+        if let Some((seconds, instant)) = limits.deadline
+            && Instant::now() >= instant
+        {
+            raise(PyTimeoutError::new_err(format!("deadline: {seconds} s have passed")));
+            return true;
+        }
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is for one lifetime")]
+        match Python::attach(|py| py.check_signals()) {
+            Ok(()) => false,
+            Err(signal) => {
+                raise(signal);
+                true
+            }
+        }
+    };
+    let threads = match limits.threads {
+        Some(threads) => threads,
+        None => settings::threads_for(size)?,
+    };
+    let par = Par { threads, level: settings::level(), stop: &stop };
+    let work = || catch_unwind(AssertUnwindSafe(|| work(par)));
+    let done = if size < SMALL { work() } else { py.detach(work) };
+    match done {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(Error::Stopped)) => {
+            let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Err(raised.unwrap_or_else(|| PyKeyboardInterrupt::new_err(())))
+        }
+        Ok(Err(error)) => Err(PyValueError::new_err(error.to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(PyRuntimeError::new_err(format!("internal error in querist, please report it: {text}")))
+        }
+    }
+}

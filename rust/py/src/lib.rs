@@ -1,0 +1,32 @@
+//! `querist._core`: the door between Python and `querist-core`.
+//!
+//! Conversion, the GIL, signals and errors; no arithmetic. Every function converts its arguments ([`arguments`],
+//! [`arrays`]), and goes through one door ([`call`]): detach, blocks, signals and deadline, errors, panics.
+
+use pyo3::prelude::*;
+
+mod arguments;
+mod call;
+mod capi;
+mod score;
+mod select;
+mod settings;
+
+/// The compiled part of querist. Private: use the functions of the package.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::score::{score, scores, top_scores};
+    #[pymodule_export]
+    use super::select::top_k;
+    #[pymodule_export]
+    use super::settings::{get_num_threads, set_num_threads, simd_level};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::settings::read_level()?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,169 @@
+//! Row scores.
+
+use numpy::{Element, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use querist_core::real::Real;
+use querist_core::rows::Rows;
+use querist_core::score::{self as core, Request, Score};
+
+use crate::arguments;
+use crate::call::{Limits, call};
+use crate::capi::{self, Dtype, Floats};
+use crate::select::picks;
+
+/// How far probabilities of a dtype may be from [0, 1] and their sum from 1. float64 is often float32, widened.
+fn tolerance(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::Float32 | Dtype::Float64 => 1e-3,
+        Dtype::Float16 => 5e-3,
+        Dtype::Bfloat16 => 5e-2,
+    }
+}
+
+/// One score of each row.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn score<'py>(
+    py: Python<'py>,
+    proba: &Bound<'py, PyAny>,
+    name: &str,
+    from_logits: bool,
+    normalize: bool,
+    out: Option<&Bound<'py, PyAny>>,
+    invalid: &str,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let names = [arguments::score(name)?];
+    let limits = Limits::new(n_threads, deadline)?;
+    let mut all = score_rows(
+        py,
+        proba,
+        &names,
+        (from_logits, normalize),
+        out.map(std::slice::from_ref),
+        invalid,
+        &limits,
+    )?;
+    all.pop().ok_or_else(|| PyValueError::new_err("no score"))
+}
+
+/// Several scores of each row, in one read.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "a public signature")]
+pub(crate) fn scores<'py>(
+    py: Python<'py>,
+    proba: &Bound<'py, PyAny>,
+    names: Vec<String>,
+    from_logits: bool,
+    normalize: bool,
+    out: Option<Vec<Bound<'py, PyAny>>>,
+    invalid: &str,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let names: Vec<Score> = names.iter().map(|name| arguments::score(name)).collect::<PyResult<_>>()?;
+    let limits = Limits::new(n_threads, deadline)?;
+    score_rows(py, proba, &names, (from_logits, normalize), out.as_deref(), invalid, &limits)
+}
+
+fn score_rows<'py>(
+    py: Python<'py>,
+    proba: &Bound<'py, PyAny>,
+    scores: &[Score],
+    (from_logits, normalize): (bool, bool),
+    out: Option<&[Bound<'py, PyAny>]>,
+    invalid: &str,
+    limits: &Limits,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let argument = if from_logits { "logits" } else { "proba" };
+    let array = arguments::array(proba, argument)?;
+    arguments::check_ndim(&array, 2, argument, "(n, c)")?;
+    let (floats, dtype) = capi::rows(&array, argument)?;
+    let nan_if_invalid = arguments::nan_if_invalid(invalid)?;
+    let request =
+        Request { argument, scores, from_logits, normalize, tolerance: tolerance(dtype), nan_if_invalid };
+    match floats {
+        Floats::Single(rows) => fill(py, &array, &rows, &request, out, limits),
+        Floats::Double(rows) => fill(py, &array, &rows, &request, out, limits),
+    }
+}
+
+fn fill<'py, T: Real + Element>(
+    py: Python<'py>,
+    array: &Bound<'py, PyUntypedArray>,
+    rows: &Rows<'_, T>,
+    request: &Request<'_>,
+    out: Option<&[Bound<'py, PyAny>]>,
+    limits: &Limits,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let n = rows.len();
+    let mut slices = Vec::with_capacity(request.scores.len());
+    let arrays = if let Some(arrays) = out {
+        for (i, given) in arrays.iter().enumerate() {
+            let slice: &mut [T] = capi::given_output(given, n, array, "out")?;
+            if slices.iter().any(|other: &&mut [T]| capi::overlap(other, slice)) {
+                return Err(PyValueError::new_err(format!("out: array {i} shares memory with another one")));
+            }
+            slices.push(slice);
+        }
+        arrays.to_vec()
+    } else {
+        request
+            .scores
+            .iter()
+            .map(|_| {
+                let (array, slice) = capi::output::<T>(py, n);
+                slices.push(slice);
+                array.into_any()
+            })
+            .collect()
+    };
+    call(py, limits, array.len(), move |par| core::scores(rows, request, slices, par))?;
+    Ok(arrays)
+}
+
+/// The k rows of the highest score.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn top_scores<'py>(
+    py: Python<'py>,
+    proba: &Bound<'py, PyAny>,
+    k: &Bound<'py, PyAny>,
+    score: &str,
+    from_logits: bool,
+    available: Option<&Bound<'py, PyAny>>,
+    invalid: &str,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+    let argument = if from_logits { "logits" } else { "proba" };
+    let limits = Limits::new(n_threads, deadline)?;
+    let array = arguments::array(proba, argument)?;
+    arguments::check_ndim(&array, 2, argument, "(n, c)")?;
+    let (floats, dtype) = capi::rows(&array, argument)?;
+    let k = arguments::count(k, "k")?;
+    let request = Request {
+        argument,
+        scores: &[arguments::score(score)?],
+        from_logits,
+        normalize: false,
+        tolerance: tolerance(dtype),
+        nan_if_invalid: arguments::nan_if_invalid(invalid)?,
+    };
+    let mask = arguments::mask(available, array.shape()[0], "available")?;
+    let mask = mask.as_deref();
+    match floats {
+        Floats::Single(rows) => {
+            let (best, skipped) =
+                call(py, &limits, array.len(), |par| core::top_scores(&rows, k, &request, mask, par))?;
+            picks(py, best, skipped)
+        }
+        Floats::Double(rows) => {
+            let (best, skipped) =
+                call(py, &limits, array.len(), |par| core::top_scores(&rows, k, &request, mask, par))?;
+            picks(py, best, skipped)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Selection.
+
+use numpy::{Element, PyArray1, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use querist_core::select::{self as core, Picks};
+
+use crate::arguments;
+use crate::call::{Limits, call};
+use crate::capi::{self, Floats};
+
+/// Picks as two arrays, and a counter.
+pub(crate) fn picks<T: Element>(
+    py: Python<'_>,
+    picks: Picks<T>,
+    counter: usize,
+) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyAny>, usize)> {
+    let indices: Result<Vec<i64>, _> = picks.indices.into_iter().map(i64::try_from).collect();
+    Ok((
+        PyArray1::from_vec(py, indices?).into_any(),
+        PyArray1::from_vec(py, picks.values).into_any(),
+        counter,
+    ))
+}
+
+/// The k highest scores.
+#[pyfunction]
+pub(crate) fn top_k<'py>(
+    py: Python<'py>,
+    scores: &Bound<'py, PyAny>,
+    k: &Bound<'py, PyAny>,
+    available: Option<&Bound<'py, PyAny>>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+    let limits = Limits::new(n_threads, deadline)?;
+    let array = arguments::array(scores, "scores")?;
+    arguments::check_ndim(&array, 1, "scores", "(n,)")?;
+    let k = arguments::count(k, "k")?;
+    let n = array.len();
+    let mask = arguments::mask(available, n, "available")?;
+    let mask = mask.as_deref();
+    match capi::rows(&array, "scores")?.0 {
+        Floats::Single(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, mask, par))?, 0),
+        Floats::Double(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, mask, par))?, 0),
+    }
+}

@@ -1,0 +1,525 @@
+"""The loop: what is asked, what is told, and that nothing told is lost."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import querist as qr
+import scipy.sparse
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.naive_bayes import GaussianNB
+from threadpoolctl import threadpool_limits
+
+N = 60
+X = np.random.default_rng(0).normal(size=(N, 3)) + np.repeat([[0.0], [2.0], [4.0]], 20, axis=0)
+Y = np.repeat(["cat", "cow", "dog"], 20)
+PROBA = np.random.default_rng(1).dirichlet(np.ones(4), size=N)
+
+
+class CountingNB(GaussianNB):
+    """Naive Bayes that remembers what it was fitted on."""
+
+    def __init__(self):
+        super().__init__()
+        self.fits = []
+
+    def fit(self, X, y):
+        self.fits.append((X, y))
+        return super().fit(X, y)
+
+
+def oracle(indices, rows):
+    assert len(rows) == len(indices)
+    return Y[indices]
+
+
+def proba(_rows):
+    return PROBA
+
+
+def state(learner):
+    """All that a failed call must leave alone."""
+    waiting = learner.ask()
+    return learner.labels, learner.n_available, waiting.indices.tolist(), waiting.ticket
+
+
+class TestAsk:
+    def test_asking_twice_gives_the_same_batch(self):
+        learner = qr.ActiveLearner(CountingNB(), X, labels={0: "cat", 30: "cow"})
+        first, second = learner.ask(), learner.ask(k=3)
+        assert first.ticket == second.ticket
+        assert first.indices.tolist() == second.indices.tolist()
+        assert first.scores.tolist() == second.scores.tolist()
+        assert len(first) == 10
+        assert first.indices.dtype == np.int64
+
+    def test_an_open_batch_gives_its_unanswered_items_only(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=4)
+        batch = learner.ask()
+        learner.tell(batch.indices[1:3], ["cat", qr.ABSTAIN])
+        rest = learner.ask()
+        assert rest.indices.tolist() == batch.indices[[0, 3]].tolist()
+        assert rest.scores.tolist() == batch.scores[[0, 3]].tolist()
+        assert rest.ticket == batch.ticket
+        learner.tell(rest, ["cat", "cat"])
+        assert learner.ask().ticket != batch.ticket
+
+    def test_the_end_of_the_pool_gives_fewer_then_raises(self):
+        learner = qr.ActiveLearner(proba, X, labels=dict.fromkeys(range(N - 3), "cat"))
+        last = learner.ask(k=50)
+        assert sorted(last.indices) == [N - 3, N - 2, N - 1]
+        learner.tell(last, ["cow", qr.ABSTAIN, "dog"])
+        with pytest.raises(qr.PoolExhausted, match="none of the 60 rows"):
+            learner.ask()
+
+    @pytest.mark.parametrize("name", ["margin", "entropy", "least_confidence", "gini"])
+    def test_a_named_score_asks_its_largest_first(self, name):
+        available = np.arange(N) >= 10
+        learner = qr.ActiveLearner(proba, X, score=name, labels=dict.fromkeys(range(10), "cat"))
+        scores = getattr(qr, name)(PROBA)
+        order = np.lexsort((np.arange(N), -np.where(available, scores, -np.inf)))
+        batch = learner.ask(k=20)
+        assert batch.indices.tolist() == order[:20].tolist()
+        assert batch.scores.tolist() == scores[order[:20]].tolist()
+
+    def test_a_function_scores_like_the_name_of_its_formula(self):
+        by_name = qr.ActiveLearner(proba, X, score="entropy").ask()
+        by_function = qr.ActiveLearner(proba, X, score=qr.entropy).ask()
+        assert by_function.indices.tolist() == by_name.indices.tolist()
+
+    def test_a_row_scored_nan_is_not_asked(self):
+        def only_three(proba):
+            return np.where(np.isin(np.arange(len(proba)), [5, 7, 9]), proba[:, 0], np.nan)
+
+        learner = qr.ActiveLearner(proba, X, score=only_three)
+        batch = learner.ask()
+        assert sorted(batch.indices) == [5, 7, 9]
+        learner.tell(batch, ["cat"] * 3)
+        with pytest.raises(ValueError, match=r"score only_three: .* got NaN for each"):
+            learner.ask()
+
+    def test_a_batch_cannot_be_changed(self):
+        batch = qr.ActiveLearner(proba, X).ask()
+        with pytest.raises(ValueError, match="read-only"):
+            batch.indices.sort()
+
+    @pytest.mark.parametrize("k", [0, -1, 2.0, "2"])
+    def test_k_must_be_a_positive_integer(self, k):
+        with pytest.raises(ValueError, match=r"k: expected an integer of at least 1, got"):
+            qr.ActiveLearner(proba, X).ask(k)
+
+
+class TestColdStart:
+    def test_there_is_no_fit_until_two_classes_are_labelled(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X, batch_size=2, seed=0)
+        for _ in range(3):
+            batch = learner.ask()
+            assert np.isnan(batch.scores).all()
+            learner.tell(batch, ["cat", "cat"])
+        assert model.fits == []
+        learner.tell(learner.ask(), ["cow", "cow"])
+        assert np.isfinite(learner.ask().scores).all()
+        assert len(model.fits) == 1
+
+    def test_a_function_has_none(self):
+        assert np.isfinite(qr.ActiveLearner(proba, X).ask().scores).all()
+
+    def test_the_seed_decides_the_picks(self):
+        def asked(seed):
+            return qr.ActiveLearner(CountingNB(), X, seed=seed).ask().indices.tolist()
+
+        assert asked(7) == asked(7)
+        assert asked(7) != asked(8)
+        assert asked(7) == asked(np.random.default_rng(7))
+
+    def test_a_drawn_seed_is_kept_and_repeats_the_run(self):
+        first = qr.ActiveLearner(CountingNB(), X, score="random")
+        again = qr.ActiveLearner(CountingNB(), X, score="random", seed=first.seed)
+        rounds = zip(first.run(oracle), again.run(oracle), strict=True)
+        assert all(a.ticket == b.ticket for a, b in rounds)
+
+    def test_the_global_generator_is_left_alone(self):
+        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        list(qr.ActiveLearner(CountingNB(), X, score="random").run(oracle))
+        assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+class TestTell:
+    @pytest.mark.parametrize(
+        ("indices", "labels", "error", "message"),
+        [
+            ([1, 2, 3], ["cat", "cow"], ValueError, "one for each of 3 indices, got 2"),
+            ([1], [], ValueError, "each of 1 indices, got 0"),
+            (
+                [4, 5, 4],
+                ["cat", "cow", "dog"],
+                ValueError,
+                "answer for index 4, got 'cat' and 'dog'",
+            ),
+            ([4, 4], ["cat", qr.ABSTAIN], ValueError, "answer for index 4, got 'cat' and ABSTAIN"),
+            (
+                [3, N],
+                ["cat", "cow"],
+                ValueError,
+                r"indices\[1\]: expected a row of the pool of 60, got 60",
+            ),
+            ([-1], ["cat"], ValueError, r"indices\[0\]: expected a row.* got -1"),
+            ([[1], [2]], ["cat", "cow"], ValueError, r"one dimension, got shape \(2, 1\)"),
+            ([1.0], ["cat"], TypeError, "indices: expected integers, got float64"),
+            ([True, False], ["cat", "cow"], TypeError, "indices: expected integers, got bool"),
+            ([1], [None], ValueError, r"labels\[0\]: expected a label or querist.ABSTAIN"),
+            ([1, 2], [0.0, np.nan], ValueError, r"labels\[1\]: .* got nan"),
+            ([1], [["cat"]], TypeError, r"labels\[0\]: expected something hashable, got a list"),
+            ([1, 2, 3], "cat", TypeError, "labels: expected a sequence"),
+        ],
+    )
+    def test_a_wrong_call_is_named_and_changes_nothing(self, indices, labels, error, message):
+        learner = qr.ActiveLearner(GaussianNB(), X, labels={0: "cat", 30: "cow"})
+        before = state(learner)
+        with pytest.raises(error, match=message):
+            learner.tell(indices, labels)
+        assert state(learner) == before
+
+    def test_the_same_answer_again_is_not_a_reason_to_fit(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X, labels={0: "cat", 30: "cow"})
+        learner.fit()
+        learner.tell([0, 30], np.array(["cat", "cow"]))
+        learner.fit()
+        assert len(model.fits) == 1
+
+    def test_another_answer_is_a_revision(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X, labels={0: "cat", 30: "cow"})
+        learner.fit()
+        learner.tell([0], ["dog"])
+        learner.fit()
+        assert learner.labels == {0: "dog", 30: "cow"}
+        assert model.fits[-1][1].tolist() == ["dog", "cow"]
+
+    def test_a_revision_of_a_past_round_leaves_its_record(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=1)
+        batch = learner.ask()
+        learner.tell(batch, ["cat"])
+        learner.tell(batch, ["cow"])
+        assert learner.history[0].labels == ("cat",)
+        assert len(learner.history) == 1
+
+    def test_an_abstention_sets_aside_until_a_label_comes(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=2)
+        batch = learner.ask()
+        learner.tell(batch, [qr.ABSTAIN, "cat"])
+        assert learner.history[0].labels == (qr.ABSTAIN, "cat")
+        assert (learner.n_labels, learner.n_available) == (1, N - 2)
+        assert not set(learner.ask(k=N).indices) & set(batch.indices)
+        learner.tell(batch.indices[:1], ["cow"])
+        assert learner.n_labels == 2
+
+    def test_an_abstention_takes_no_label_back(self):
+        learner = qr.ActiveLearner(proba, X, labels={3: "cat"})
+        learner.tell([3], [qr.ABSTAIN])
+        assert learner.labels == {3: "cat"}
+
+    def test_the_order_of_answers_does_not_matter(self):
+        fits = []
+        for order in itertools.permutations([3, 25, 50]):
+            model = CountingNB()
+            learner = qr.ActiveLearner(model, X)
+            for index in order:
+                learner.tell([index], [Y[index]])
+            learner.fit()
+            fits.append([part.tolist() for part in model.fits[0]])
+        assert all(fit == fits[0] for fit in fits)
+
+    def test_labels_come_back_as_plain_objects(self):
+        learner = qr.ActiveLearner(proba, X)
+        learner.tell(np.array([2, 1], dtype=np.uint8), np.array([1, 0], dtype=np.int8))
+        learner.tell([], [])
+        assert learner.labels == {1: 0, 2: 1}
+        assert [type(label) for label in learner.labels.values()] == [int, int]
+
+    def test_abstain_stays_itself_when_copied(self):
+        assert copy.deepcopy(qr.ABSTAIN) is qr.ABSTAIN
+        assert repr(qr.ABSTAIN) == "ABSTAIN"
+
+
+class TestRun:
+    def test_rounds_tell_what_happened(self):
+        learner = qr.ActiveLearner(CountingNB(), X, validation=(X, Y), batch_size=7, seed=3)
+        rounds = list(learner.run(oracle, stop=qr.stop.MaxRounds(4)))
+        assert [round.number for round in rounds] == [1, 2, 3, 4]
+        assert [round.n_labels for round in rounds] == [7, 14, 21, 28]
+        assert rounds == learner.history
+        for round in rounds:
+            assert round.labels == tuple(Y[round.indices])
+            assert 0 < round.metrics["accuracy"] <= 1
+            assert round.score_seconds > 0
+            assert round.fit_seconds > 0
+
+    def test_an_exhausted_pool_stops(self):
+        learner = qr.ActiveLearner(CountingNB(), X, batch_size=25)
+        sizes = [len(round) for round in learner.run(oracle, stop=lambda _: False)]
+        assert sizes == [25, 25, 10]
+        asked = np.concatenate([round.indices for round in learner.history])
+        assert sorted(asked) == list(range(N))
+
+    def test_the_model_knows_the_last_labels(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X)
+        for round in learner.run(oracle, stop=qr.stop.MaxLabels(30)):
+            assert len(model.fits[-1][1]) == round.n_labels
+
+    def test_it_goes_on_where_it_stopped(self):
+        learner = qr.ActiveLearner(proba, X)
+        first = list(learner.run(oracle, stop=qr.stop.MaxRounds(2)))
+        assert list(learner.run(oracle, stop=qr.stop.MaxRounds(2))) == []
+        second = list(learner.run(oracle, stop=qr.stop.MaxRounds(3)))
+        assert len(first + second) == len(learner.history) == 3
+
+    def test_a_failing_oracle_loses_nothing(self):
+        calls = itertools.count(1)
+
+        def unreliable(indices, rows):
+            call = next(calls)
+            if call % 3 == 0:
+                raise ConnectionError("the annotator is away")
+            if call % 5 == 0:
+                return Y[indices[1:]]  # one label short
+            return Y[indices]
+
+        learner = qr.ActiveLearner(CountingNB(), X, batch_size=5)
+        failures = 0
+        while learner.n_available:
+            before = learner.labels
+            try:
+                for round in learner.run(unreliable):
+                    before = learner.labels
+                    assert round.n_labels == len(before)
+            except (ConnectionError, ValueError):
+                failures += 1
+                assert learner.labels == before
+        assert failures > 3
+        assert learner.labels == dict(enumerate(Y))
+
+    def test_metrics_may_be_the_callers_own(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(
+            model, X, validation=lambda fitted: {"fits": len(fitted.fits)}, batch_size=20
+        )
+        assert [round.metrics for round in learner.run(oracle)] == [{"fits": k} for k in (1, 2, 3)]
+
+    def test_metrics_that_are_not_named_are_an_error(self):
+        learner = qr.ActiveLearner(proba, X, validation=lambda _: 0.9)
+        with pytest.raises(
+            TypeError, match="validation: expected it to return a dict of metrics, got float"
+        ):
+            next(learner.run(oracle))
+        assert learner.n_labels == 10
+
+    def test_accuracy_needs_no_predict(self):
+        learner = qr.ActiveLearner(proba, X, validation=(X, PROBA.argmax(axis=1)))
+        assert next(learner.run(oracle)).metrics == {"accuracy": 1.0}
+
+    def test_metrics_follow_labels_told_by_hand(self):
+        learner = qr.ActiveLearner(CountingNB(), X, validation=(X, Y), labels={0: "cat"})
+        batch = learner.ask()
+        learner.tell(batch, Y[batch.indices])
+        assert learner.history[-1].metrics == {}
+        learner.fit()
+        assert learner.history[-1].metrics["accuracy"] > 0.3
+
+
+class TestArguments:
+    @pytest.mark.parametrize("kind", ["array", "list", "csr", "csc", "coo", "pandas", "polars"])
+    def test_any_pool_with_rows_gives_the_same_campaign(self, kind):
+        rows = X.round(2)
+        if kind in ("pandas", "polars"):
+            frame = pytest.importorskip(kind).DataFrame
+            pool = frame(dict(zip("abc", rows.T, strict=True)))
+            if kind == "pandas":
+                pool.index = range(100, 100 + N)  # labels of rows are not positions
+        elif kind in ("csr", "csc", "coo"):
+            pool = getattr(scipy.sparse, f"{kind}_matrix")(rows)
+        else:
+            pool = rows.tolist() if kind == "list" else rows
+
+        def dense(X):
+            return X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+
+        class Dense(GaussianNB):
+            def fit(self, X, y):
+                return super().fit(dense(X), y)
+
+            def predict_proba(self, X):
+                return super().predict_proba(dense(X))
+
+        def checking_oracle(indices, given):
+            assert dense(given).tolist() == rows[indices].tolist()
+            return Y[indices]
+
+        def asked(learner, oracle):
+            stop = qr.stop.MaxRounds(3)
+            return [round.indices.tolist() for round in learner.run(oracle, stop=stop)]
+
+        expected = asked(qr.ActiveLearner(GaussianNB(), rows, seed=0), oracle)
+        assert asked(qr.ActiveLearner(Dense(), pool, seed=0), checking_oracle) == expected
+
+    @pytest.mark.parametrize(
+        ("returned", "message"),
+        [
+            (PROBA[1:], r"got ndarray of shape \(59, 4\)"),
+            (PROBA[:, 0], r"got ndarray of shape \(60,\)"),
+            (PROBA[:, :1], r"got ndarray of shape \(60, 1\)"),
+            ([PROBA, PROBA], r"got list of shape \(2, 60, 4\)"),
+            ([[0.5, 0.5], [1.0]], "got rows of different lengths"),
+            (None, r"got NoneType of shape \(\)"),
+        ],
+    )
+    def test_a_wrong_shape_names_the_model(self, returned, message):
+        class Faulty(GaussianNB):
+            def predict_proba(self, _):
+                return returned
+
+        labels = {0: "cat", 1: "cow"}
+        with pytest.raises(
+            ValueError, match=r"Faulty\.predict_proba: expected .*\(60, c\),.* " + message
+        ):
+            qr.ActiveLearner(Faulty(), X, labels=labels).ask()
+
+    def test_a_wrong_shape_names_the_function(self):
+        def half(rows):
+            return PROBA[: len(rows) // 2]
+
+        with pytest.raises(
+            ValueError, match=r"half: expected .*\(60, c\).*, got ndarray of shape \(30, 4\)"
+        ):
+            qr.ActiveLearner(half, X).ask()
+
+    def test_a_wrong_shape_names_the_score(self):
+        def one_number(proba):
+            return 0.5
+
+        with pytest.raises(
+            ValueError, match=r"score one_number: expected .*\(60,\).*, got shape \(\)"
+        ):
+            qr.ActiveLearner(proba, X, score=one_number).ask()
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "message"),
+        [
+            ({"model": object()}, TypeError, "model: expected an object with fit.*got object"),
+            ({"model": GaussianNB}, TypeError, "model: .*got the class GaussianNB"),
+            ({"X": 3}, TypeError, "X: expected an array, a data frame.*got int"),
+            ({"score": "margins"}, ValueError, "score: expected a function or one of.*'margins'"),
+            ({"batch_size": 0}, ValueError, "batch_size: expected an integer of at least 1, got 0"),
+            (
+                {"labels": {N: "cat"}},
+                ValueError,
+                r"indices\[0\]: expected a row of the pool of 60, got 60",
+            ),
+        ],
+    )
+    def test_a_wrong_argument_is_named(self, arguments, error, message):
+        given = {"model": proba, "X": X} | arguments
+        with pytest.raises(error, match=message):
+            qr.ActiveLearner(given.pop("model"), given.pop("X"), **given)
+
+
+class Campaign(RuleBasedStateMachine):
+    """Any order of calls, right and wrong, against a dict that keeps every answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.n = 12
+        self.learner = qr.ActiveLearner(CountingNB(), X[18 : 18 + self.n], batch_size=3, seed=0)
+        self.labels = {}
+        self.answered = set()
+        self.waiting = []
+
+    answers = st.dictionaries(
+        st.integers(0, 11), st.sampled_from(["cat", "cow", qr.ABSTAIN]), max_size=5
+    )
+
+    def told(self, answers):
+        self.learner.tell(list(answers), list(answers.values()))
+        self.labels |= {i: label for i, label in answers.items() if label is not qr.ABSTAIN}
+        self.answered |= set(answers)
+        self.waiting = [index for index in self.waiting if index not in answers]
+
+    @precondition(lambda self: len(self.answered) < self.n)
+    @rule(k=st.integers(1, 5))
+    def ask(self, k):
+        batch = self.learner.ask(k)
+        if self.waiting:
+            assert batch.indices.tolist() == self.waiting
+        else:
+            assert len(batch) == min(k, self.n - len(self.answered))
+            assert len(set(batch.indices)) == len(batch)
+            assert not set(batch.indices) & self.answered
+        self.waiting = batch.indices.tolist()
+
+    @precondition(lambda self: len(self.answered) == self.n)
+    @rule()
+    def ask_in_vain(self):
+        with pytest.raises(qr.PoolExhausted):
+            self.learner.ask()
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def answer_some_of_the_batch(self, data):
+        some = data.draw(st.sets(st.sampled_from(self.waiting), min_size=1))
+        self.told({index: data.draw(st.sampled_from(["cat", "cow"])) for index in some})
+
+    @rule(answers=answers)
+    def tell_anything(self, answers):
+        self.told(answers)
+
+    @rule(answers=answers, bad=st.sampled_from([-1, 12, 99]))
+    def tell_with_a_mistake(self, answers, bad):
+        with pytest.raises(ValueError, match="row of the pool of 12"):
+            self.learner.tell([*answers, bad], [*answers.values(), "cat"])
+
+    @invariant()
+    def no_label_is_lost(self):
+        assert self.learner.labels == self.labels
+        assert self.learner.n_labels == len(self.labels)
+        assert self.learner.n_available == self.n - len(self.answered)
+
+    @invariant()
+    def no_item_is_in_two_rounds(self):
+        asked = [index for round in self.learner.history for index in round.indices]
+        assert len(asked) == len(set(asked))
+        assert set(asked) <= self.answered
+
+
+TestCampaign = Campaign.TestCase
+TestCampaign.settings = settings(max_examples=50, deadline=None)
+
+
+def test_margin_needs_fewer_labels_than_random_on_real_digits():
+    digits, y = load_digits(return_X_y=True)
+    needed = {"random": [], "margin": []}
+    for seed in range(3):
+        pool, test, truth, test_truth = train_test_split(
+            digits / 16, y, test_size=0.3, stratify=y, random_state=seed
+        )
+        model = LogisticRegression(C=3, tol=1e-3, max_iter=1000)
+        target = 0.95 * model.fit(pool, truth).score(test, test_truth)
+        for strategy, labels in needed.items():
+            learner = qr.ActiveLearner(
+                model, pool, score=strategy, validation=(test, test_truth), seed=seed
+            )
+            stop = qr.stop.Target("accuracy", target)
+            with threadpool_limits(1):
+                *_, last = learner.run(lambda indices, _, truth=truth: truth[indices], stop=stop)
+            labels.append(last.n_labels)
+    assert sum(needed["margin"]) < 0.8 * sum(needed["random"])

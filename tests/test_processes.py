@@ -1,0 +1,112 @@
+"""querist after fork, forkserver and spawn: the same bits, and never a hang."""
+
+from __future__ import annotations
+
+import os
+from textwrap import dedent
+
+import child
+import pytest
+from reference import NAMES
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+DIGEST = dedent("""
+    import hashlib
+    import multiprocessing
+    import os
+    import sys
+    import threading
+    import numpy as np
+    import querist as qr
+
+    def digest():
+        proba = np.random.default_rng(0).random((300_000, 10), np.float32) + np.float32(0.01)
+        proba /= proba.sum(axis=1, keepdims=True)
+        seen = hashlib.sha256()
+        for n_threads in (None, 3):
+            for score in qr.scores(proba, NAMES, n_threads=n_threads).values():
+                seen.update(score)
+            picks = qr.top_scores(proba, 1000, n_threads=n_threads)
+            seen.update(picks.indices)
+            seen.update(qr.select.top_k(picks.values, 100, n_threads=n_threads).indices)
+        return seen.hexdigest()
+""").replace("NAMES", repr(NAMES))
+
+
+def assert_one_digest(out: str, times: int) -> None:
+    digests = out.split()
+    assert len(digests) == times
+    assert len(set(digests)) == 1
+
+
+@needs_fork
+def test_a_child_of_fork_and_its_child_give_the_same_bits():
+    grandchild = dedent("""
+        print(digest(), flush=True)
+        if (first := os.fork()) == 0:
+            print(digest(), flush=True)
+            if (second := os.fork()) == 0:
+                print(digest(), flush=True)
+                os._exit(0)
+            os._exit(os.waitpid(second, 0)[1] != 0)
+        assert os.waitpid(first, 0)[1] == 0
+        print(digest())
+    """)
+    assert_one_digest(child.run(DIGEST + grandchild), 4)
+
+
+@needs_fork
+def test_a_child_of_fork_gives_the_same_bits_when_only_the_child_ever_scores():
+    first_use_in_the_child = dedent("""
+        if (pid := os.fork()) == 0:
+            print(digest(), flush=True)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        print(digest())
+    """)
+    assert_one_digest(child.run(DIGEST + first_use_in_the_child), 2)
+
+
+@needs_fork
+def test_a_fork_while_other_threads_are_scoring_does_not_hang():
+    in_the_middle = dedent("""
+        done = threading.Event()
+        def keep_scoring():
+            while not done.is_set():
+                digest()
+        busy = [threading.Thread(target=keep_scoring) for _ in range(3)]
+        for thread in busy:
+            thread.start()
+        for _ in range(8):
+            if (pid := os.fork()) == 0:
+                print(digest(), flush=True)
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        done.set()
+        for thread in busy:
+            thread.join()
+        print(digest())
+    """)
+    assert_one_digest(child.run(DIGEST + in_the_middle, timeout=120), 9)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_every_way_to_start_a_process_gives_the_same_bits(method, tmp_path):
+    script = tmp_path / "pool.py"
+    body = dedent("""
+        if __name__ == "__main__":
+            if sys.argv[1] not in multiprocessing.get_all_start_methods():
+                print("absent")
+                sys.exit()
+            print(digest())
+            with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+                results = [pool.apply_async(digest) for _ in range(3)]
+                print(*[result.get(timeout=60) for result in results])
+            print(digest())
+    """)
+    script.write_text(DIGEST + body)
+    out = child.run(script, method, timeout=120)
+    if out.split() == ["absent"]:
+        pytest.skip(f"this system cannot start processes by {method}")
+    assert_one_digest(out, 5)
