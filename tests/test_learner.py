@@ -178,8 +178,11 @@ class TestTell:
             ([True, False], ["cat", "cow"], TypeError, "indices: expected integers, got bool"),
             ([1], [None], ValueError, r"labels\[0\]: expected a label or querist.ABSTAIN"),
             ([1, 2], [0.0, np.nan], ValueError, r"labels\[1\]: .* got nan"),
-            ([1], [["cat"]], TypeError, r"labels\[0\]: expected something hashable, got a list"),
+            ([1], [["cat"]], TypeError, r"labels\[0\]: expected something hashable, got"),
+            ([1, 2], ["cat", ("cow", [])], TypeError, r"labels\[1\]: expected something hashable, got"),
             ([1, 2, 3], "cat", TypeError, "labels: expected a sequence"),
+            ([1], {1: "cat"}, TypeError, "labels: expected a sequence"),
+            ([1], 7, TypeError, "labels: expected a sequence"),
         ],
     )
     def test_a_wrong_call_is_named_and_changes_nothing(self, indices, labels, error, message):
@@ -319,9 +322,7 @@ class TestRun:
 
     def test_metrics_that_are_not_named_are_an_error(self):
         learner = qr.ActiveLearner(proba, X, validation=lambda _: 0.9)
-        with pytest.raises(
-            TypeError, match="validation: expected it to return a dict of metrics, got float"
-        ):
+        with pytest.raises(TypeError, match="validation: expected it to return a dict of metrics, got float"):
             next(learner.run(oracle))
         assert learner.n_labels == 10
 
@@ -390,27 +391,21 @@ class TestArguments:
                 return returned
 
         labels = {0: "cat", 1: "cow"}
-        with pytest.raises(
-            ValueError, match=r"Faulty\.predict_proba: expected .*\(60, c\),.* " + message
-        ):
+        with pytest.raises(ValueError, match=r"Faulty\.predict_proba: expected .*\(60, c\),.* " + message):
             qr.ActiveLearner(Faulty(), X, labels=labels).ask()
 
     def test_a_wrong_shape_names_the_function(self):
         def half(rows):
             return PROBA[: len(rows) // 2]
 
-        with pytest.raises(
-            ValueError, match=r"half: expected .*\(60, c\).*, got ndarray of shape \(30, 4\)"
-        ):
+        with pytest.raises(ValueError, match=r"half: expected .*\(60, c\).*, got ndarray of shape \(30, 4\)"):
             qr.ActiveLearner(half, X).ask()
 
     def test_a_wrong_shape_names_the_score(self):
         def one_number(proba):
             return 0.5
 
-        with pytest.raises(
-            ValueError, match=r"score one_number: expected .*\(60,\).*, got shape \(\)"
-        ):
+        with pytest.raises(ValueError, match=r"score one_number: expected .*\(60,\).*, got shape \(\)"):
             qr.ActiveLearner(proba, X, score=one_number).ask()
 
     @pytest.mark.parametrize(
@@ -421,11 +416,8 @@ class TestArguments:
             ({"X": 3}, TypeError, "X: expected an array, a data frame.*got int"),
             ({"score": "margins"}, ValueError, "score: expected a function or one of.*'margins'"),
             ({"batch_size": 0}, ValueError, "batch_size: expected an integer of at least 1, got 0"),
-            (
-                {"labels": {N: "cat"}},
-                ValueError,
-                r"indices\[0\]: expected a row of the pool of 60, got 60",
-            ),
+            ({"validation": (X, Y, 3)}, ValueError, r"validation: expected \(X, y\).*got 3 items"),
+            ({"labels": {N: "cat"}}, ValueError, r"indices\[0\]: expected a row.* of 60, got 60"),
         ],
     )
     def test_a_wrong_argument_is_named(self, arguments, error, message):
@@ -445,9 +437,7 @@ class Campaign(RuleBasedStateMachine):
         self.answered = set()
         self.waiting = []
 
-    answers = st.dictionaries(
-        st.integers(0, 11), st.sampled_from(["cat", "cow", qr.ABSTAIN]), max_size=5
-    )
+    answers = st.dictionaries(st.integers(0, 11), st.sampled_from(["cat", "cow", qr.ABSTAIN]), max_size=5)
 
     def told(self, answers):
         self.learner.tell(list(answers), list(answers.values()))
@@ -515,9 +505,7 @@ def test_margin_needs_fewer_labels_than_random_on_real_digits():
         model = LogisticRegression(C=3, tol=1e-3, max_iter=1000)
         target = 0.95 * model.fit(pool, truth).score(test, test_truth)
         for strategy, labels in needed.items():
-            learner = qr.ActiveLearner(
-                model, pool, score=strategy, validation=(test, test_truth), seed=seed
-            )
+            learner = qr.ActiveLearner(model, pool, score=strategy, validation=(test, test_truth), seed=seed)
             stop = qr.stop.Target("accuracy", target)
             with threadpool_limits(1):
                 *_, last = learner.run(lambda indices, _, truth=truth: truth[indices], stop=stop)

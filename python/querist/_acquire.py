@@ -29,9 +29,7 @@ def draw(k: int, *, available: NDArray[np.bool_], generator: np.random.Generator
     return generator.choice(candidates, k, replace=False), np.full(k, np.nan)
 
 
-def acquire(
-    proba: Any, k: int, *, score: ScoreName | ScoreFunction, available: NDArray[np.bool_]
-) -> Picked:
+def acquire(proba: Any, k: int, *, score: ScoreName | ScoreFunction, available: NDArray[np.bool_]) -> Picked:
     """Give the k best available rows and their scores, or fewer if it scores some NaN."""
     if not callable(score):
         return top_scores(proba, k, score=score, available=available)

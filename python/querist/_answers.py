@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,11 @@ def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, La
     rows = _checked_indices(indices, n)
     answers = _checked_labels(labels)
     if len(rows) != len(answers):
-        raise ValueError(
-            f"labels: expected one for each of {len(rows)} indices, got {len(answers)}"
-        )
+        raise ValueError(f"labels: expected one for each of {len(rows)} indices, got {len(answers)}")
     told: dict[int, Label] = {}
     for row, label in zip(rows.tolist(), answers, strict=True):
         if told.setdefault(row, label) != label:
-            raise ValueError(
-                f"labels: expected one answer for index {row}, got {told[row]!r} and {label!r}"
-            )
+            raise ValueError(f"labels: expected one answer for index {row}, got {told[row]!r} and {label!r}")
     return told
 
 
@@ -44,16 +40,15 @@ def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
 
 
 def _checked_labels(labels: Labels) -> list[Label]:
-    if isinstance(labels, str | bytes):
+    if not isinstance(labels, Iterable) or isinstance(labels, str | bytes | Mapping | Set):
         raise TypeError(f"labels: expected a sequence, one for each index, got {labels!r}")
     # Plain Python objects, so that a label is the same whether it came in an array or a list.
-    answers: list[Any] = [
-        label.item() if isinstance(label, np.generic) else label for label in labels
-    ]
+    answers: list[Any] = [label.item() if isinstance(label, np.generic) else label for label in labels]
     for at, label in enumerate(answers):
-        if not isinstance(label, Hashable):
-            kind = type(label).__name__
-            raise TypeError(f"labels[{at}]: expected something hashable, got a {kind}")
+        try:
+            hash(label)
+        except TypeError as error:
+            raise TypeError(f"labels[{at}]: expected something hashable, got {label!r}") from error
         # NaN alone differs from itself, and could never be told twice alike.
         if label is None or label != label:  # noqa: PLR0124
             raise ValueError(f"labels[{at}]: expected a label or querist.ABSTAIN, got {label}")

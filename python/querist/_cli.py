@@ -16,16 +16,19 @@ EXTRAS = {"demo": ("sklearn", "scipy", "matplotlib", "tqdm")}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the given arguments, by default the process's; give its exit code.
 
-    0 is success, 2 a wrong argument or a missing extra.
+    0 is success, 2 a wrong argument or a missing extra, 130 an end by Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "info":
         return _info()
     if not _has_extra("demo"):
         return 2
-    from querist._demo import demo  # noqa: PLC0415  only now is it known that the extra is there
+    from querist._demo import demo
 
-    demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
+    try:
+        demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
+    except KeyboardInterrupt:
+        return 130  # what a shell gives a command that Ctrl-C ended
     return 0
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Literal, NamedTuple, TypeAlias
 
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from querist._learner import ActiveLearner
@@ -40,7 +41,13 @@ def digits_curves(n_seeds: int, *, growth: int) -> list[Curve]:
     """Run each strategy with each seed, in a few processes, with a progress bar."""
     # Spawned: to fork a process that has threads, as BLAS may have here, is unsound.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), mp_context=context) as executor:
+    executor = ProcessPoolExecutor(
+        min(os.cpu_count() or 1, 4),
+        mp_context=context,
+        initializer=signal.signal,  # Ctrl-C is for the parent, which cancels what is left
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
         runs = [
             executor.submit(_digits_curve, strategy, seed, growth)
             for seed in range(n_seeds)
@@ -48,13 +55,13 @@ def digits_curves(n_seeds: int, *, growth: int) -> list[Curve]:
         ]
         progress = tqdm(as_completed(runs), "labelling digits", total=len(runs), unit="run")
         return [run.result() for run in progress]
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _digits_curve(strategy: Strategy, seed: int, growth: int) -> Curve:
     X, y = load_digits(return_X_y=True)
-    pool, test, truth, test_truth = train_test_split(
-        X / 16, y, test_size=0.3, stratify=y, random_state=seed
-    )
+    pool, test, truth, test_truth = train_test_split(X / 16, y, test_size=0.3, stratify=y, random_state=seed)
     learner = ActiveLearner(
         LogisticRegression(C=3, tol=1e-3, max_iter=1000),
         pool,

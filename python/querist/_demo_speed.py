@@ -23,7 +23,7 @@ Scorer = Callable[[], NDArray[Any]]
 def speed(*, n: int, c: int = 10) -> str:
     """Give the table for n rows of c float32 probabilities; every answer is checked first."""
     proba = _probabilities(n, c)
-    lines = [("score", "by", "ms", "million rows/s", "speed-up")]
+    lines = [("score", "by", "ms", "million rows/s", "querist's speed-up")]
     worst = 0.0
     for score, scorers in _rivals(proba).items():
         worst = max(worst, _disagreement(score, scorers))
@@ -34,7 +34,7 @@ def speed(*, n: int, c: int = 10) -> str:
             lines.append((score, name, f"{value:.1f}", f"{n / value / 1e3:.0f}", gain))
     return (
         f"{n:,} rows of {c} float32 probabilities, median of {REPEATS} runs in turn; the answers "
-        f"agree within {worst:.0e}.\nThe speed-up is querist's.\n\n{table(lines)}"
+        f"agree within {worst:.0e}:\n\n{table(lines)}"
     )
 
 

@@ -1,6 +1,6 @@
 """The loop around a model: ask what to label, tell the labels, until it is enough.
 
-`ask` and `tell` are the whole of it; `run` is a few lines on top, for an oracle to be called.
+`ask` and `tell` are the whole of it; `run` is a few lines on top, for an oracle that is a function.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from querist._acquire import acquire, check_score, draw
 from querist._answers import checked_answers
-from querist._model import CheckedModel
+from querist._model import CheckedModel, check_validation
 from querist._pool import Pool
 from querist._protocols import Indices, Label, Labels, Model, Oracle, Score, StopRule, Validation
 from querist._rounds import ABSTAIN, Batch, PoolExhausted, Round, ticket
@@ -32,13 +32,12 @@ class ActiveLearner:
         Fitted in place on all labels in hand whenever they have changed. A callable from `X`
         to (n, c) probabilities is never fitted.
     X : (n, ...) array, sparse matrix, data frame or sequence
-        The pool; only its rows are ever taken. Not copied.
+        The pool. Not copied.
     labels : mapping of int to label, optional
-        Labels already in hand, by pool index. A label is anything hashable and equal to itself.
+        Labels already in hand, by pool index. A label is anything hashable but None and NaN.
     score : str or callable, default "margin"
-        "margin", "entropy", "least_confidence", "gini" or "random", or a function from the
-        (n, c) probabilities of the pool to (n,) scores, larger means ask first; a row that it
-        scores NaN is not picked.
+        "margin", "entropy", "least_confidence", "gini", "random", or a function from the (n, c) probabilities
+        of the pool to (n,) scores, larger means ask first; a row that it scores NaN is not picked.
     batch_size : int, default 10
         Items in a batch. A plain attribute: it may change between batches.
     validation : (X, y) or callable, optional
@@ -57,8 +56,8 @@ class ActiveLearner:
     Notes
     -----
     Until two classes are labelled there is nothing to fit: in this cold start picks are random.
-    A callable model has no cold start. The model sees labels in the order of the pool, so the
-    order in which answers arrive does not matter. A learner is not safe to share by threads.
+    A callable model has no cold start. The model sees labels in pool order, so the order of the
+    answers does not matter. A learner is not safe to share by threads.
 
     References
     ----------
@@ -92,6 +91,7 @@ class ActiveLearner:
         seed: int | np.random.Generator | None = None,
     ) -> None:
         check_score(score)
+        check_validation(validation)
         self._model = CheckedModel(model)
         self._pool = Pool(X)
         self._validation = validation
@@ -160,9 +160,9 @@ class ActiveLearner:
             started = perf_counter()
             self._open = self._pick(k)
             self._score_seconds = perf_counter() - started
-        batch = self._open
-        waiting = self._pool.available[batch.indices]
-        return replace(batch, indices=batch.indices[waiting], scores=batch.scores[waiting])
+        indices, scores = self._open.indices, self._open.scores
+        waiting = self._pool.available[indices]
+        return replace(self._open, indices=indices[waiting], scores=scores[waiting])
 
     def tell(self, batch_or_indices: Batch | Indices, labels: Labels) -> None:
         """Take in answers: all or some of a batch, in any order, or labels from elsewhere.

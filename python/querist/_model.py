@@ -12,6 +12,14 @@ from querist._arrays import as_array
 from querist._protocols import Classifier, Model, Validation
 
 
+def check_validation(validation: Validation | None) -> None:
+    """Raise unless `validation` is None, a function or a pair."""
+    if not (validation is None or callable(validation) or len(validation) == 2):
+        raise ValueError(
+            f"validation: expected (X, y) or a function of the model, got {len(validation)} items"
+        )
+
+
 class CheckedModel:
     """A `Classifier`, or a function from X to probabilities, behind one face.
 

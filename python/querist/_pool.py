@@ -30,8 +30,7 @@ class Pool:
         """
         labels = {index: label for index, label in answers.items() if label is not ABSTAIN}
         changed = any(
-            index not in self.labels or self.labels[index] != label
-            for index, label in labels.items()
+            index not in self.labels or self.labels[index] != label for index, label in labels.items()
         )
         self.labels |= labels
         self.available[list(answers)] = False
@@ -59,6 +58,4 @@ def _row_count(X: Any) -> int:
         return int(shape[0])
     if shape is None and hasattr(X, "__len__"):
         return len(X)
-    raise TypeError(
-        f"X: expected an array, a data frame or a sequence of rows, got {type(X).__name__}"
-    )
+    raise TypeError(f"X: expected an array, a data frame or a sequence of rows, got {type(X).__name__}")

@@ -42,3 +42,4 @@ pub mod rows;
 pub mod score;
 pub mod select;
 pub mod simd;
+mod sum;

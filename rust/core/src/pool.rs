@@ -117,19 +117,24 @@ impl<J, I: Iterator<Item = (usize, J)>> Crew<I> {
         work: &impl Fn(&mut W, J) -> Result<(), Error>,
         stop: &dyn Fn() -> bool,
     ) -> W {
-        let mut asked = Instant::now();
+        // The clock is not looked at for a single job.
+        let mut asked: Option<Instant> = None;
         while !self.halt.load(Ordering::Relaxed) {
             let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((number, job)) = job else { break };
+            if number > 0 {
+                let asked = asked.get_or_insert_with(Instant::now);
+                if asked.elapsed() >= PATIENCE {
+                    *asked = Instant::now();
+                    if stop() {
+                        self.fail(0, Error::Stopped);
+                        break;
+                    }
+                }
+            }
             if let Err(error) = work(&mut state, job) {
                 // Jobs count from 1 here: a stop, number 0, goes before any error.
                 self.fail(number + 1, error);
-            }
-            if asked.elapsed() >= PATIENCE {
-                if stop() {
-                    self.fail(0, Error::Stopped);
-                }
-                asked = Instant::now();
             }
         }
         state

@@ -242,8 +242,8 @@ impl<T: Real> Scoring<'_, '_, T> {
         simd: S,
     ) -> Vec<(usize, Fault)> {
         let Self { rows, c, request, out } = self;
-        // LANES short rows, turned.
-        let mut columns = [T::ZERO; 16 * probabilities::SHORT];
+        // Room for LANES short rows, turned.
+        let mut columns = vec![T::ZERO; T::LANES * c.min(probabilities::SHORT).next_multiple_of(4)];
         let mut faulty = Vec::new();
         for (group, rows) in rows.chunks(T::LANES * c).enumerate() {
             let first = group * T::LANES;
@@ -296,25 +296,4 @@ impl<T: Real> Scoring<'_, '_, T> {
         }
         faulty
     }
-}
-
-/// The sum of lanes and of what rounding left of them, in a fixed tree: the same bits on every machine.
-#[inline(always)]
-fn tree_sum<T: Real>(high: &[T], low: &[T]) -> f64 {
-    let mut sums = [0.0; 16];
-    for (sum, x) in sums.iter_mut().zip(high) {
-        *sum = x.to_f64();
-    }
-    for (sum, x) in sums.iter_mut().zip(low) {
-        *sum += x.to_f64();
-    }
-    let mut width = sums.len();
-    while width > 1 {
-        width /= 2;
-        let (left, right) = sums.split_at_mut(width);
-        for (a, b) in left.iter_mut().zip(right) {
-            *a += *b;
-        }
-    }
-    sums[0]
 }

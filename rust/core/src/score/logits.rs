@@ -9,9 +9,10 @@
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::probabilities::{BLOCK, SHORT, turn};
-use super::tree_sum;
+use super::probabilities::SHORT;
 use crate::real::Real;
+use crate::simd::transpose::turn;
+use crate::sum::{BLOCK, Sum, tree_sum};
 
 /// What a reading leaves, a row in each lane.
 pub(super) struct Logits<T: Real, S: Simd> {
@@ -47,8 +48,8 @@ impl<T: Real, S: Simd> Logits<T, S> {
             }
             let second = sums.exp(simd, sums.second);
             read = Self {
-                sum: sums.sum + sums.sum_low,
-                weighted: sums.weighted + sums.weighted_low,
+                sum: sums.sum.lanes(),
+                weighted: sums.weighted.lanes(),
                 squares: sums.squares,
                 second,
                 suspects,
@@ -88,8 +89,8 @@ impl<T: Real, S: Simd> Logits<T, S> {
         }
         sums.add_other(simd, rest);
         sums.close_block(simd);
-        self.sum[lane] = T::from_f64(tree_sum(sums.sum.as_slice(), sums.sum_low.as_slice()));
-        self.weighted[lane] = T::from_f64(tree_sum(sums.weighted.as_slice(), sums.weighted_low.as_slice()));
+        self.sum[lane] = T::from_f64(sums.sum.fold());
+        self.weighted[lane] = T::from_f64(sums.weighted.fold());
         self.squares[lane] = T::from_f64(tree_sum(sums.squares.as_slice(), &[]));
         let second = T::splat(simd, highest(sums.second.as_slice()));
         self.second[lane] = sums.exp(simd, second)[0];
@@ -165,12 +166,8 @@ struct Sums<T: Real, S: Simd> {
     first: T::Lanes<S>,
     /// The largest of the others so far.
     second: T::Lanes<S>,
-    sum: T::Lanes<S>,
-    sum_low: T::Lanes<S>,
-    sum_block: T::Lanes<S>,
-    weighted: T::Lanes<S>,
-    weighted_low: T::Lanes<S>,
-    weighted_block: T::Lanes<S>,
+    sum: Sum<T, S>,
+    weighted: Sum<T, S>,
     squares: T::Lanes<S>,
 }
 
@@ -178,18 +175,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
     #[inline(always)]
     fn new(simd: S, z1: T::Lanes<S>) -> Self {
         let (zero, none) = (T::splat(simd, T::ZERO), T::splat(simd, T::MINUS_INFINITY));
-        Self {
-            z1,
-            first: none,
-            second: none,
-            sum: zero,
-            sum_low: zero,
-            sum_block: zero,
-            weighted: zero,
-            weighted_low: zero,
-            weighted_block: zero,
-            squares: zero,
-        }
+        Self { z1, first: none, second: none, sum: Sum::new(simd), weighted: Sum::new(simd), squares: zero }
     }
 
     #[inline(always)]
@@ -205,19 +191,15 @@ impl<T: Real, S: Simd> Sums<T, S> {
         // −inf becomes a number whose exponential is 0: 0 · −inf would be NaN.
         let y = (z - self.z1).max(T::splat(simd, T::EXP_MIN));
         let e = T::exp(simd, y);
-        self.sum_block += e;
-        self.weighted_block = e.mul_add(y, self.weighted_block);
+        self.sum.block += e;
+        self.weighted.block = e.mul_add(y, self.weighted.block);
         self.squares = e.mul_add(e, self.squares);
     }
 
     #[inline(always)]
     fn close_block(&mut self, simd: S) {
-        let sum = self.sum + self.sum_block;
-        self.sum_low += self.sum_block - (sum - self.sum);
-        let weighted = self.weighted + self.weighted_block;
-        self.weighted_low += self.weighted_block - (weighted - self.weighted);
-        (self.sum, self.weighted) = (sum, weighted);
-        (self.sum_block, self.weighted_block) = (T::splat(simd, T::ZERO), T::splat(simd, T::ZERO));
+        self.sum.close(simd);
+        self.weighted.close(simd);
     }
 
     /// e of a logit.

@@ -1,9 +1,7 @@
 //! One reading of LANES rows of probabilities.
 //!
 //! Short rows are turned, so that each lane walks down its own row; long rows are read 64 bytes at a time and the
-//! lanes folded at the end. Both run the same [`Sums`], in blocks of eight steps: the sum of p ln p over a block
-//! is added to a running total that keeps what rounding loses (Dekker's fast two-sum), so that the error does not grow with c.
-//! A uniform row is the worst case of plain summation, not the best one: all its roundings go the same way.
+//! lanes folded at the end. Both run the same [`Sums`].
 //!
 //! The largest two are kept by min and max alone: of a new p and the largest so far, the smaller is "another".
 //! The others are thus each p but one largest, exactly, with no mask and no subtraction, and gini's Σ others p²
@@ -15,15 +13,12 @@
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::tree_sum;
 use crate::real::Real;
-use crate::simd::transpose::one_by_one;
+use crate::simd::transpose::turn;
+use crate::sum::{BLOCK, Sum, tree_sum};
 
 /// Rows of up to this many numbers are turned; folding the lanes of a longer row costs less than turning it.
 pub(super) const SHORT: usize = 64;
-
-/// Steps in a block.
-pub(super) const BLOCK: usize = 8;
 
 /// What a reading leaves, a row in each lane; what was not asked for is zero.
 pub(super) struct Probabilities<T: Real, S: Simd> {
@@ -128,9 +123,7 @@ struct Sums<T: Real, S: Simd> {
     p1: T::Lanes<S>,
     p2: T::Lanes<S>,
     others_squared: T::Lanes<S>,
-    block: T::Lanes<S>,
-    high: T::Lanes<S>,
-    low: T::Lanes<S>,
+    p_log_p: Sum<T, S>,
     total: T::Lanes<S>,
     signs: <T::Lanes<S> as SimdFloat<S>>::Bits,
 }
@@ -143,9 +136,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
             p1: zero,
             p2: zero,
             others_squared: zero,
-            block: zero,
-            high: zero,
-            low: zero,
+            p_log_p: Sum::new(simd),
             total: zero,
             signs: zero.to_bits(),
         }
@@ -156,7 +147,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
         self.total += p;
         self.signs |= p.to_bits();
         if LOGARITHM {
-            self.block = p.mul_add(T::log2(simd, p), self.block);
+            self.p_log_p.block = p.mul_add(T::log2(simd, p), self.p_log_p.block);
         }
         if LARGEST {
             let another = self.p1.min(p);
@@ -169,10 +160,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
     #[inline(always)]
     fn close_block<const LOGARITHM: bool>(&mut self, simd: S) {
         if LOGARITHM {
-            let sum = self.high + self.block;
-            self.low += self.block - (sum - self.high);
-            self.high = sum;
-            self.block = T::splat(simd, T::ZERO);
+            self.p_log_p.close(simd);
         }
     }
 
@@ -225,7 +213,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
             read.others_squared[lane] = T::from_f64(others);
         }
         if LOGARITHM {
-            let sum = tree_sum(self.high.as_slice(), self.low.as_slice());
+            let sum = self.p_log_p.fold();
             let high = T::from_f64(sum);
             read.p_log_p[lane] = high;
             read.p_log_p_low[lane] = T::from_f64(sum - high.to_f64());
@@ -238,21 +226,10 @@ impl<T: Real, S: Simd> Sums<T, S> {
             p1: self.p1,
             p2: self.p2,
             others_squared: self.others_squared,
-            p_log_p: self.high,
-            p_log_p_low: self.low,
+            p_log_p: self.p_log_p.high,
+            p_log_p_low: self.p_log_p.low,
             total: self.total,
             signs: T::Lanes::<S>::from_bits(self.signs),
         }
-    }
-}
-
-/// Turns up to LANES short rows; the lanes of rows that are not there hold `filler`.
-#[inline(always)]
-pub(super) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T], filler: T) {
-    if rows.len() == T::LANES * c {
-        T::columns(simd, rows, c, columns);
-    } else {
-        columns[..T::LANES * c].fill(filler);
-        one_by_one(rows, c, 0, columns, T::LANES);
     }
 }

@@ -9,6 +9,8 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, f32x4, f64x2};
 
+use crate::real::Real;
+
 /// Turns 16 rows of c numbers each: column j goes to `columns[16 j..]`.
 ///
 /// `columns` holds 16 numbers for each column, c rounded up to a multiple of 4.
@@ -61,9 +63,20 @@ pub(crate) fn eight_rows<S: Simd>(simd: S, rows: &[f64], c: usize, columns: &mut
     one_by_one(rows, c, whole, columns, 8);
 }
 
+/// Turns up to LANES short rows; the lanes of rows that are not there hold `filler`.
+#[inline(always)]
+pub(crate) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T], filler: T) {
+    if rows.len() == T::LANES * c {
+        T::columns(simd, rows, c, columns);
+    } else {
+        columns[..T::LANES * c].fill(filler);
+        one_by_one(rows, c, 0, columns, T::LANES);
+    }
+}
+
 /// Turns the columns from `first` on of up to `lanes` rows, number by number.
 #[inline(always)]
-pub(crate) fn one_by_one<T: Copy>(rows: &[T], c: usize, first: usize, columns: &mut [T], lanes: usize) {
+fn one_by_one<T: Copy>(rows: &[T], c: usize, first: usize, columns: &mut [T], lanes: usize) {
     for (r, row) in rows.chunks_exact(c).take(lanes).enumerate() {
         for (x, column) in row.iter().zip(columns.chunks_exact_mut(lanes)).skip(first) {
             column[r] = *x;
@@ -170,7 +183,6 @@ mod avx512 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::real::Real;
     use crate::simd::{Kernel, Level, dispatch};
 
     struct Turn<'a, T>(&'a [T], usize);
