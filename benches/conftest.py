@@ -22,6 +22,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Or numba's threads spin after their work and take the rival's turn away.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 SCALE = float(os.environ.get("QUERIST_BENCH_SCALE", "1"))
 SECONDS = 3.0 * min(1.0, SCALE**0.5)

@@ -97,9 +97,7 @@ def test_score_against_the_limit(bench, shape, dtype, name, bar):
         }
     )
     moved = proba.nbytes + out.nbytes
-    bench.add(
-        title(name, proba), taken["querist"], "the limit", taken["limit"], bar=bar, moved=moved
-    )
+    bench.add(title(name, proba), taken["querist"], "the limit", taken["limit"], bar=bar, moved=moved)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -165,9 +163,7 @@ def test_all_four_scores_in_one_pass(bench, shape):
         }
     )
     slowest = max(NAMES, key=taken.__getitem__)
-    allowed, against = max(
-        (1.4 * taken[slowest], f"1.4 x {slowest}"), (taken["limit"], "the limit")
-    )
+    allowed, against = max((1.4 * taken[slowest], f"1.4 x {slowest}"), (taken["limit"], "the limit"))
     bench.add(title("scores of all four", proba), taken["querist"], against, allowed, bar=1)
 
 
@@ -239,10 +235,7 @@ def empty_function(
 def test_a_small_call(bench, name):
     """The bars: half of numpy's one-liner, and one microsecond over an empty function."""
     score = getattr(qr, name)
-    assert (
-        inspect.signature(score).parameters.keys()
-        == inspect.signature(empty_function).parameters.keys()
-    )
+    assert inspect.signature(score).parameters.keys() == inspect.signature(empty_function).parameters.keys()
     proba = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(np.float32)
     out = np.zeros(100, np.float32)
     agree(score(proba, out=out), -(proba * np.log(proba)).sum(1) if name == "entropy" else out)

@@ -12,9 +12,7 @@ from textwrap import dedent
 STEERING = ("QUERIST_SIMD", "QUERIST_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def start(
-    source: str | Path, *args: str, flags: tuple[str, ...] = (), **env: str
-) -> subprocess.Popen:
+def start(source: str | Path, *args: str, flags: tuple[str, ...] = (), **env: str) -> subprocess.Popen:
     """Start a source text or a script in its own session, in an environment free of steering."""
     program = [str(source)] if isinstance(source, Path) else ["-c", dedent(source)]
     inherited = {name: value for name, value in os.environ.items() if name not in STEERING}

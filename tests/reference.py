@@ -163,9 +163,7 @@ def ulp(value: mpf, dtype: np.dtype) -> mpf:
     return mp.ldexp(1, max(exponent, info.minexp) - info.nmant)
 
 
-def top_k(
-    scores: np.ndarray, k: int, available: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def top_k(scores: np.ndarray, k: int, available: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Descending by score, ascending by index, NaN never: `(indices, values)`."""
     pickable = np.arange(len(scores)) if available is None else np.asarray(available)
     if pickable.dtype == bool:

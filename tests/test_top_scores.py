@@ -32,9 +32,7 @@ def assert_same_picks(score, array, k, *, available=None, **options):
     whole = getattr(qr, score.name)(array, **options)
     expected = qr.select.top_k(whole, k, available=available)
     for n_threads in (1, 2, None):
-        got = qr.top_scores(
-            array, k, score=score.name, available=available, n_threads=n_threads, **options
-        )
+        got = qr.top_scores(array, k, score=score.name, available=available, n_threads=n_threads, **options)
         assert isinstance(got, qr.Picks)
         assert isinstance(got.info, dict)
         assert got.indices.dtype == np.int64
@@ -45,9 +43,7 @@ def assert_same_picks(score, array, k, *, available=None, **options):
 
 def test_entropy_is_the_score_unless_another_is_named():
     proba = confident(100, 5, np.float32)
-    assert bits(qr.top_scores(proba, 9).values) == bits(
-        qr.top_scores(proba, 9, score="entropy").values
-    )
+    assert bits(qr.top_scores(proba, 9).values) == bits(qr.top_scores(proba, 9, score="entropy").values)
 
 
 @every_score
@@ -123,9 +119,7 @@ def test_only_what_is_available_is_picked(score, from_logits):
             mask = rng.random(900) < share
             for available in (mask, rng.permutation(np.flatnonzero(mask))):
                 for k in (0, 1, mask.sum() // 2, mask.sum()):
-                    assert_same_picks(
-                        score, proba, int(k), available=available, from_logits=from_logits
-                    )
+                    assert_same_picks(score, proba, int(k), available=available, from_logits=from_logits)
 
 
 BAD_ROWS = {
@@ -164,9 +158,7 @@ def test_a_row_that_is_not_available_is_not_validated(score, bad):
     for available in (mask, np.flatnonzero(mask), np.flatnonzero(mask)[::-1]):
         picks = qr.top_scores(proba, 397, score=score.name, available=available)
         assert sorted(picks.indices.tolist()) == np.flatnonzero(mask).tolist()
-        mixed = qr.top_scores(
-            proba, 50, score=score.name, available=available, invalid="nan", n_threads=3
-        )
+        mixed = qr.top_scores(proba, 50, score=score.name, available=available, invalid="nan", n_threads=3)
         assert mixed.indices.tolist() == picks.indices[:50].tolist()
     mask[237] = True
     with pytest.raises(ValueError, match=r"proba.*\brow 237\b"):

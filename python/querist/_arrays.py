@@ -1,5 +1,4 @@
-"""The one input ladder: from whatever holds numbers to a numpy array, without a copy if there is a way.
-"""
+"""The one input ladder: from whatever holds numbers to a numpy array, without a copy if there is a way."""
 
 from __future__ import annotations
 

@@ -345,6 +345,9 @@ def scores(
         raise ValueError(msg)
     arrays = None
     if out is not None:
+        if not isinstance(out, Mapping):
+            msg = f"out: expected a mapping of names to arrays, got {type(out).__name__}"
+            raise TypeError(msg)
         if set(out) != set(names):
             msg = f"out: expected an array for each of {names}, got them for {list(out)}"
             raise ValueError(msg)

@@ -45,6 +45,8 @@ pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + Si
     const TINY: Self;
     /// Where a sum of terms of the order of 1 is so small that its terms may be subnormal.
     const SMALL: Self;
+    /// A power of two by which numbers up to 1 can be scaled before they are squared.
+    const SCALE: Self;
     /// ln 2 in the units of [`Real::log2`], and what its rounding left.
     const LN_2: (Self, Self);
     /// Below this, `exp` is zero.
@@ -108,6 +110,7 @@ impl Real for f32 {
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 8.271_806e-25; // 2^-80
+    const SCALE: Self = 1_152_921_504_606_846_976.0; // 2^60
     const LN_2: (Self, Self) = (std::f32::consts::LN_2 / 8_388_608.0, -1.904_654_2e-9 / 8_388_608.0);
     const EXP_MIN: Self = -104.0;
 
@@ -188,6 +191,7 @@ impl Real for f64 {
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 1.183_052_186_166_774_7e-271; // 2^-900
+    const SCALE: Self = 3.121_748_550_315_992_3e144; // 2^480
     const LN_2: (Self, Self) = (
         std::f64::consts::LN_2 / 4_503_599_627_370_496.0,
         2.319_046_813_846_299_6e-17 / 4_503_599_627_370_496.0,

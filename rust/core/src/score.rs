@@ -265,8 +265,12 @@ impl<T: Real> Scoring<'_, '_, T> {
             }
             for ((value, score), out) in values.iter_mut().zip(request.scores).zip(out.iter_mut()) {
                 if request.normalize {
-                    let largest = score.largest(c);
-                    *value /= T::splat(simd, T::from_f64(if largest > 0.0 { largest } else { 1.0 }));
+                    // One class leaves nothing to ask.
+                    *value = if c == 1 {
+                        T::splat(simd, T::ZERO)
+                    } else {
+                        *value / T::splat(simd, T::from_f64(score.largest(c)))
+                    };
                 }
                 let out = &mut out[first..first + count];
                 if count == T::LANES {

@@ -77,7 +77,7 @@ fn score_rows<'py>(
     invalid: &str,
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let argument = if from_logits { "logits" } else { "proba" };
+    let argument = "proba";
     let array = arguments::array(proba, argument)?;
     arguments::check_ndim(&array, 2, argument, "(n, c)")?;
     let (floats, dtype) = capi::rows(&array, argument)?;
@@ -138,7 +138,7 @@ pub(crate) fn top_scores<'py>(
     n_threads: Option<i64>,
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
-    let argument = if from_logits { "logits" } else { "proba" };
+    let argument = "proba";
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(proba, argument)?;
     arguments::check_ndim(&array, 2, argument, "(n, c)")?;

@@ -54,11 +54,11 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
                 for p in block.chunks_exact(T::LANES) {
                     sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
                 }
-                sums.close_block::<LOGARITHM>(simd);
+                sums.close_block::<LOGARITHM, LARGEST>(simd);
             }
-            sums.as_read()
+            sums.as_read(simd)
         } else {
-            let mut read = Sums::<T, S>::new(simd).as_read();
+            let mut read = Sums::<T, S>::new(simd).as_read(simd);
             for (lane, row) in rows.chunks_exact(c).enumerate() {
                 Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, row)
                     .fold_into::<LOGARITHM, LARGEST>(lane, &mut read);
@@ -122,7 +122,7 @@ fn sum_with_subnormals<T: Real>(row: &[T]) -> T {
 struct Sums<T: Real, S: Simd> {
     p1: T::Lanes<S>,
     p2: T::Lanes<S>,
-    others_squared: T::Lanes<S>,
+    others_squared: Sum<T, S>,
     p_log_p: Sum<T, S>,
     total: T::Lanes<S>,
     signs: <T::Lanes<S> as SimdFloat<S>>::Bits,
@@ -135,7 +135,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
         Self {
             p1: zero,
             p2: zero,
-            others_squared: zero,
+            others_squared: Sum::new(simd),
             p_log_p: Sum::new(simd),
             total: zero,
             signs: zero.to_bits(),
@@ -153,14 +153,19 @@ impl<T: Real, S: Simd> Sums<T, S> {
             let another = self.p1.min(p);
             self.p1 = self.p1.max(p);
             self.p2 = self.p2.max(another);
-            self.others_squared = another.mul_add(another, self.others_squared);
+            // Scaled, so that the square of a small p does not underflow.
+            let another = another * T::splat(simd, T::SCALE);
+            self.others_squared.block = another.mul_add(another, self.others_squared.block);
         }
     }
 
     #[inline(always)]
-    fn close_block<const LOGARITHM: bool>(&mut self, simd: S) {
+    fn close_block<const LOGARITHM: bool, const LARGEST: bool>(&mut self, simd: S) {
         if LOGARITHM {
             self.p_log_p.close(simd);
+        }
+        if LARGEST {
+            self.others_squared.close(simd);
         }
     }
 
@@ -173,7 +178,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
             for p in block.chunks_exact(T::LANES) {
                 sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
             }
-            sums.close_block::<LOGARITHM>(simd);
+            sums.close_block::<LOGARITHM, LARGEST>(simd);
         }
         let mut rest = blocks.remainder().chunks_exact(T::LANES);
         for p in &mut rest {
@@ -184,7 +189,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
             padded.as_mut_slice()[..rest.remainder().len()].copy_from_slice(rest.remainder());
             sums.add::<LOGARITHM, LARGEST>(simd, padded);
         }
-        sums.close_block::<LOGARITHM>(simd);
+        sums.close_block::<LOGARITHM, LARGEST>(simd);
         sums
     }
 
@@ -200,17 +205,18 @@ impl<T: Real, S: Simd> Sums<T, S> {
         read.signs[lane] = if signs.is_sign_negative().to_bitmask() == 0 { T::ZERO } else { T::MINUS_ONE };
         if LARGEST {
             let (mut p1, mut p2) = (T::ZERO, T::ZERO);
-            let mut others = tree_sum(self.others_squared.as_slice(), &[]);
+            let scale = T::SCALE.to_f64();
+            let mut others = self.others_squared.fold();
             for (&first, &second) in self.p1.as_slice().iter().zip(self.p2.as_slice()) {
                 let another = if first < p1 { first } else { p1 };
                 p1 = if first > p1 { first } else { p1 };
                 p2 = if another > p2 { another } else { p2 };
                 p2 = if second > p2 { second } else { p2 };
-                others += another.to_f64() * another.to_f64();
+                others += (another.to_f64() * scale).powi(2);
             }
             read.p1[lane] = p1;
             read.p2[lane] = p2;
-            read.others_squared[lane] = T::from_f64(others);
+            read.others_squared[lane] = T::from_f64(others / scale / scale);
         }
         if LOGARITHM {
             let sum = self.p_log_p.fold();
@@ -221,11 +227,12 @@ impl<T: Real, S: Simd> Sums<T, S> {
     }
 
     #[inline(always)]
-    fn as_read(&self) -> Probabilities<T, S> {
+    fn as_read(&self, simd: S) -> Probabilities<T, S> {
+        let unscale = T::splat(simd, T::from_f64(1.0 / T::SCALE.to_f64()));
         Probabilities {
             p1: self.p1,
             p2: self.p2,
-            others_squared: self.others_squared,
+            others_squared: self.others_squared.lanes() * unscale * unscale,
             p_log_p: self.p_log_p.high,
             p_log_p_low: self.p_log_p.low,
             total: self.total,
