@@ -99,6 +99,12 @@ pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + Si
     }
 }
 
+/// A bit for each lane.
+#[inline(always)]
+pub(crate) fn all_lanes<T: Real>() -> u64 {
+    u64::MAX >> (64 - T::LANES)
+}
+
 impl Real for f32 {
     type Lanes<S: Simd> = f32x16<S>;
     const LANES: usize = 16;

@@ -9,6 +9,9 @@
 //! that all formulas share; a formula is then a line or two of arithmetic on those lanes, one file each. So any
 //! set of scores costs one read of the input, and validity falls out of the same sums.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
@@ -33,7 +36,7 @@ use logits::Logits;
 use probabilities::Probabilities;
 
 /// Elements in a block of rows: what a thread takes at a time.
-const BLOCK: usize = 1 << 14;
+const BLOCK: usize = 1 << 16;
 
 /// A score by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +141,23 @@ pub struct Request<'a> {
     pub nan_if_invalid: bool,
 }
 
+impl Request<'_> {
+    /// Puts the scores of a group of rows where they belong.
+    #[inline(always)]
+    fn put<T: Real, S: Simd>(&self, simd: S, largest: f64, c: usize, mut value: T::Lanes<S>, out: &mut [T]) {
+        if self.normalize {
+            // One class leaves nothing to ask.
+            let largest = if c == 1 { f64::INFINITY } else { largest };
+            value /= T::splat(simd, T::from_f64(largest));
+        }
+        if out.len() == T::LANES {
+            value.store_slice(out);
+        } else {
+            out.copy_from_slice(&value.as_slice()[..out.len()]);
+        }
+    }
+}
+
 /// Scores every row: `out[s][i]` becomes score s of row i. O(n c), no memory but a block for each thread.
 ///
 /// # Errors
@@ -226,18 +246,37 @@ impl<T: Real> Kernel for Scoring<'_, '_, T> {
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         let logarithm = self.request.scores.iter().any(|s| s.needs_logarithm());
         let largest = self.request.scores.iter().any(|s| !s.needs_logarithm());
-        match (self.request.from_logits, logarithm, largest) {
-            (true, _, _) => self.fill::<S, true, true, true>(simd),
-            (false, true, false) => self.fill::<S, false, true, false>(simd),
-            (false, false, _) => self.fill::<S, false, false, true>(simd),
-            (false, true, true) => self.fill::<S, false, true, true>(simd),
+        match (self.request.from_logits, logarithm, largest, self.c <= probabilities::SHORT) {
+            (true, _, _, true) => self.fill::<S, Any, true, true, true, true>(simd),
+            (true, _, _, false) => self.fill::<S, Any, true, false, true, true>(simd),
+            (false, true, false, true) => {
+                self.fill::<S, Only<entropy::Entropy>, false, true, true, false>(simd)
+            }
+            (false, true, false, false) => self.fill::<S, Any, false, false, true, false>(simd),
+            (false, false, _, true) => match self.request.scores {
+                [Score::Margin] => self.fill::<S, Only<margin::Margin>, false, true, false, true>(simd),
+                [Score::LeastConfidence] => {
+                    self.fill::<S, Only<least_confidence::LeastConfidence>, false, true, false, true>(simd)
+                }
+                _ => self.fill::<S, Any, false, true, false, true>(simd),
+            },
+            (false, false, _, false) => self.fill::<S, Any, false, false, false, true>(simd),
+            (false, true, true, true) => self.fill::<S, Any, false, true, true, true>(simd),
+            (false, true, true, false) => self.fill::<S, Any, false, false, true, true>(simd),
         }
     }
 }
 
 impl<T: Real> Scoring<'_, '_, T> {
     #[inline(always)]
-    fn fill<S: Simd, const LOGITS: bool, const LOGARITHM: bool, const LARGEST: bool>(
+    fn fill<
+        S: Simd,
+        A: Apply,
+        const LOGITS: bool,
+        const TURNED: bool,
+        const LOGARITHM: bool,
+        const LARGEST: bool,
+    >(
         self,
         simd: S,
     ) -> Vec<(usize, Fault)> {
@@ -245,59 +284,142 @@ impl<T: Real> Scoring<'_, '_, T> {
         // Room for LANES short rows, turned.
         let mut columns = vec![T::ZERO; T::LANES * c.min(probabilities::SHORT).next_multiple_of(4)];
         let mut faulty = Vec::new();
-        for (group, rows) in rows.chunks(T::LANES * c).enumerate() {
-            let first = group * T::LANES;
-            let count = rows.len() / c;
-            let mut values = [T::splat(simd, T::ZERO); 4];
-            let suspects;
-            if LOGITS {
-                let read = Logits::read(simd, rows, c, &mut columns);
-                for (value, score) in values.iter_mut().zip(request.scores) {
-                    *value = score.of_logits(simd, &read);
-                }
-                suspects = read.suspects;
+        let half_tolerance = T::splat(simd, T::from_f64(request.tolerance / 2.0));
+        let n = rows.len() / c;
+        for first in (0..n).step_by(T::LANES) {
+            let count = T::LANES.min(n - first);
+            // The rows behind the group are there to be read over its end, not to be scored.
+            let ahead = &rows[first * c..];
+            let suspects = if LOGITS {
+                let read = Logits::read::<TURNED>(simd, ahead, c, &mut columns);
+                A::to_logits(simd, &read, request, c, first..first + count, out);
+                read.suspects
             } else {
-                let read = Probabilities::read::<LOGARITHM, LARGEST>(simd, rows, c, &mut columns);
-                for (value, score) in values.iter_mut().zip(request.scores) {
-                    *value = score.of_probabilities(simd, &read);
-                }
-                suspects = read.suspects(simd, request.tolerance);
-            }
-            for ((value, score), out) in values.iter_mut().zip(request.scores).zip(out.iter_mut()) {
-                if request.normalize {
-                    // One class leaves nothing to ask.
-                    *value = if c == 1 {
-                        T::splat(simd, T::ZERO)
-                    } else {
-                        *value / T::splat(simd, T::from_f64(score.largest(c)))
-                    };
-                }
-                let out = &mut out[first..first + count];
-                if count == T::LANES {
-                    value.store_slice(out);
-                } else {
-                    out.copy_from_slice(&value.as_slice()[..count]);
-                }
-            }
+                let read = Probabilities::read::<TURNED, LOGARITHM, LARGEST>(simd, ahead, c, &mut columns);
+                A::to_probabilities(simd, &read, request, c, first..first + count, out);
+                read.suspects(simd, half_tolerance)
+            };
             if suspects != 0 {
-                // The quick test is a little strict: what it stops is looked at exactly.
-                for (lane, row) in
-                    rows.chunks_exact(c).enumerate().filter(|(lane, _)| suspects >> lane & 1 == 1)
-                {
-                    let fault = if LOGITS {
-                        validity::logits(row)
-                    } else {
-                        validity::probabilities(row, request.tolerance)
-                    };
-                    if let Some(fault) = fault {
-                        faulty.push((first + lane, fault));
-                        for out in out.iter_mut() {
-                            out[first + lane] = T::NAN;
-                        }
-                    }
-                }
+                let rows = &ahead[..count * c];
+                look_closely::<T, LOGITS>(rows, c, suspects, request.tolerance, first, &mut faulty, out);
             }
         }
         faulty
+    }
+}
+
+/// How the scores of a request are computed from a reading.
+trait Apply {
+    fn to_probabilities<T: Real, S: Simd>(
+        simd: S,
+        read: &Probabilities<T, S>,
+        request: &Request<'_>,
+        c: usize,
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    );
+    fn to_logits<T: Real, S: Simd>(
+        simd: S,
+        read: &Logits<T, S>,
+        request: &Request<'_>,
+        c: usize,
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    );
+}
+
+/// Any scores, chosen for each group of rows.
+struct Any;
+
+impl Apply for Any {
+    #[inline(always)]
+    fn to_probabilities<T: Real, S: Simd>(
+        simd: S,
+        read: &Probabilities<T, S>,
+        request: &Request<'_>,
+        c: usize,
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) {
+        for (score, out) in request.scores.iter().zip(out) {
+            request.put(
+                simd,
+                score.largest(c),
+                c,
+                score.of_probabilities(simd, read),
+                &mut out[rows.clone()],
+            );
+        }
+    }
+
+    #[inline(always)]
+    fn to_logits<T: Real, S: Simd>(
+        simd: S,
+        read: &Logits<T, S>,
+        request: &Request<'_>,
+        c: usize,
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) {
+        for (score, out) in request.scores.iter().zip(out) {
+            request.put(simd, score.largest(c), c, score.of_logits(simd, read), &mut out[rows.clone()]);
+        }
+    }
+}
+
+/// One score that the compiler knows: for short rows, where choosing would cost more than computing.
+struct Only<F>(PhantomData<F>);
+
+impl<F: Formula> Apply for Only<F> {
+    #[inline(always)]
+    fn to_probabilities<T: Real, S: Simd>(
+        simd: S,
+        read: &Probabilities<T, S>,
+        request: &Request<'_>,
+        c: usize,
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) {
+        if let [out] = out {
+            request.put(simd, F::largest(c), c, F::of_probabilities(simd, read), &mut out[rows]);
+        }
+    }
+
+    #[inline(always)]
+    fn to_logits<T: Real, S: Simd>(
+        simd: S,
+        read: &Logits<T, S>,
+        request: &Request<'_>,
+        c: usize,
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) {
+        if let [out] = out {
+            request.put(simd, F::largest(c), c, F::of_logits(simd, read), &mut out[rows]);
+        }
+    }
+}
+
+/// Looks exactly at the rows that the quick test, which is a little strict, has stopped: those that are not valid
+/// score NaN and are listed.
+#[cold]
+#[inline(never)]
+fn look_closely<T: Real, const LOGITS: bool>(
+    rows: &[T],
+    c: usize,
+    suspects: u64,
+    tolerance: f64,
+    first: usize,
+    faulty: &mut Vec<(usize, Fault)>,
+    out: &mut [&mut [T]],
+) {
+    for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| suspects >> lane & 1 == 1) {
+        let fault = if LOGITS { validity::logits(row) } else { validity::probabilities(row, tolerance) };
+        if let Some(fault) = fault {
+            faulty.push((first + lane, fault));
+            for out in &mut *out {
+                out[first + lane] = T::NAN;
+            }
+        }
     }
 }

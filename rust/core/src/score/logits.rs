@@ -9,8 +9,7 @@
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::probabilities::SHORT;
-use crate::real::Real;
+use crate::real::{Real, all_lanes};
 use crate::simd::transpose::turn;
 use crate::sum::{BLOCK, Sum, tree_sum};
 
@@ -29,16 +28,18 @@ pub(super) struct Logits<T: Real, S: Simd> {
 }
 
 impl<T: Real, S: Simd> Logits<T, S> {
-    /// Reads up to LANES rows of c logits.
+    /// Reads the first LANES rows of c logits, or fewer if there are fewer.
     #[inline(always)]
-    pub(super) fn read(simd: S, rows: &[T], c: usize, columns: &mut [T]) -> Self {
+    pub(super) fn read<const TURNED: bool>(simd: S, ahead: &[T], c: usize, columns: &mut [T]) -> Self {
+        let rows = &ahead[..ahead.len().min(T::LANES * c)];
         let zero = T::splat(simd, T::ZERO);
         let mut read = Self { sum: zero, weighted: zero, squares: zero, second: zero, suspects: 0 };
-        if c <= SHORT {
-            turn(simd, rows, c, columns, T::ZERO);
+        if TURNED {
+            turn(simd, ahead, c, columns, T::ZERO);
             let columns = &columns[..T::LANES * c];
             let (z1, bad) = largest(simd, columns, T::splat(simd, T::MINUS_INFINITY));
-            let suspects = bad | !z1.simd_gt(T::splat(simd, T::MINUS_INFINITY)).to_bitmask();
+            let none = !z1.simd_gt(T::splat(simd, T::MINUS_INFINITY)).to_bitmask();
+            let suspects = (bad | none) & all_lanes::<T>();
             let mut sums = Sums::<T, S>::new(simd, z1);
             for block in columns.chunks(T::LANES * BLOCK) {
                 for z in block.chunks_exact(T::LANES) {
@@ -104,40 +105,38 @@ impl<T: Real, S: Simd> Logits<T, S> {
         if small == 0 {
             return;
         }
-        for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| small >> lane & 1 == 1) {
-            let [sum, weighted, second] = sums_of_certain_row(row);
-            self.sum[lane] = T::from_f64(sum);
-            self.weighted[lane] = T::from_f64(weighted);
-            self.second[lane] = T::from_f64(second);
-            self.squares[lane] = T::ZERO;
-        }
+        let (mut sum, mut weighted, mut second) = (self.sum, self.weighted, self.second);
+        let sums = [sum.as_mut_slice(), weighted.as_mut_slice(), second.as_mut_slice()];
+        sums_of_certain_rows(rows, c, small, sums);
+        (self.sum, self.weighted, self.second) = (sum, weighted, second);
     }
 }
 
-/// S, T and the second e of a row whose largest logit towers over the others, one number at a time in float64.
+/// S, T and the second e of the lanes whose largest logit towers over the others, one number at a time in float64.
+/// Their Q is far below the last bit of S.
 #[cold]
-fn sums_of_certain_row<T: Real>(row: &[T]) -> [f64; 3] {
-    let z1 = highest(row).to_f64();
-    let mut found = false;
-    let others: Vec<f64> = row
-        .iter()
-        .map(|z| z.to_f64() - z1)
+#[inline(never)]
+fn sums_of_certain_rows<T: Real>(rows: &[T], c: usize, lanes: u64, sums: [&mut [T]; 3]) {
+    for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| lanes >> lane & 1 == 1) {
+        let z1 = highest(row).to_f64();
+        let mut found = false;
         // All but one 0, which is the largest itself.
-        .filter(|&y| y != f64::NEG_INFINITY && (y != 0.0 || std::mem::replace(&mut found, true)))
-        .collect();
-    let y2 = others.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if others.is_empty() {
-        return [0.0; 3];
+        let others =
+            row.iter().map(|z| z.to_f64() - z1).filter(|&y| y != 0.0 || std::mem::replace(&mut found, true));
+        let others: Vec<f64> = others.filter(|&y| y != f64::NEG_INFINITY).collect();
+        let y2 = others.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let (mut sum, mut weighted) = (0.0, 0.0);
+        for y in others {
+            let e = (y - y2).exp();
+            sum += e;
+            weighted += e * y;
+        }
+        // In two steps, so that only the last one can round to a subnormal.
+        let half = (y2 / 2.0).exp();
+        sums[0][lane] = T::from_f64(sum * half * half);
+        sums[1][lane] = T::from_f64(weighted * half * half);
+        sums[2][lane] = T::from_f64(half * half);
     }
-    let (mut sum, mut weighted) = (0.0, 0.0);
-    for y in others {
-        let e = (y - y2).exp();
-        sum += e;
-        weighted += e * y;
-    }
-    // In two steps, so that only the last one can round to a subnormal.
-    let half = (y2 / 2.0).exp();
-    [sum * half * half, weighted * half * half, half * half]
 }
 
 /// The largest of each lane, and the lanes that hold NaN or +inf, a bit each.
@@ -150,7 +149,7 @@ fn largest<T: Real, S: Simd>(simd: S, z: &[T], start: T::Lanes<S>) -> (T::Lanes<
         z1 = z1.max(z);
         good &= z.simd_lt(infinity);
     }
-    (z1, !good.to_bitmask() & (u64::MAX >> (64 - T::LANES)))
+    (z1, !good.to_bitmask() & all_lanes::<T>())
 }
 
 /// The largest of a few numbers.

@@ -13,7 +13,7 @@
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use crate::real::Real;
+use crate::real::{Real, all_lanes};
 use crate::simd::transpose::turn;
 use crate::sum::{BLOCK, Sum, tree_sum};
 
@@ -39,16 +39,17 @@ pub(super) struct Probabilities<T: Real, S: Simd> {
 }
 
 impl<T: Real, S: Simd> Probabilities<T, S> {
-    /// Reads up to LANES rows of c numbers.
+    /// Reads the first LANES rows of c numbers, or fewer if there are fewer.
     #[inline(always)]
-    pub(super) fn read<const LOGARITHM: bool, const LARGEST: bool>(
+    pub(super) fn read<const TURNED: bool, const LOGARITHM: bool, const LARGEST: bool>(
         simd: S,
-        rows: &[T],
+        ahead: &[T],
         c: usize,
         columns: &mut [T],
     ) -> Self {
-        let mut read = if c <= SHORT {
-            turn(simd, rows, c, columns, T::ZERO);
+        let rows = &ahead[..ahead.len().min(T::LANES * c)];
+        let mut read = if TURNED {
+            turn(simd, ahead, c, columns, T::ZERO);
             let mut sums = Sums::<T, S>::new(simd);
             for block in columns[..T::LANES * c].chunks(T::LANES * BLOCK) {
                 for p in block.chunks_exact(T::LANES) {
@@ -74,10 +75,9 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
     /// The lanes that must be looked at exactly, a bit each: Σ p is not within half the tolerance of 1, or
     /// something has a sign.
     #[inline(always)]
-    pub(super) fn suspects(&self, simd: S, tolerance: f64) -> u64 {
-        let off = (self.total - T::splat(simd, T::ONE)).abs();
-        let good = off.simd_le(T::splat(simd, T::from_f64(tolerance / 2.0))).to_bitmask();
-        !good | self.signs.is_sign_negative().to_bitmask()
+    pub(super) fn suspects(&self, simd: S, half_tolerance: T::Lanes<S>) -> u64 {
+        let good = (self.total - T::splat(simd, T::ONE)).abs().simd_le(half_tolerance).to_bitmask();
+        (!good | self.signs.is_sign_negative().to_bitmask()) & all_lanes::<T>()
     }
 
     /// [`Real::log2`] takes a subnormal for a number near 2^-126. That is far below the last bit of Σ p ln p, unless
@@ -88,10 +88,9 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
         if tiny == 0 || !has_subnormal(simd, rows) {
             return;
         }
-        for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| tiny >> lane & 1 == 1) {
-            self.p_log_p[lane] = sum_with_subnormals(row);
-            self.p_log_p_low[lane] = T::ZERO;
-        }
+        let (mut high, mut low) = (self.p_log_p, self.p_log_p_low);
+        sum_with_subnormals(rows, c, tiny, high.as_mut_slice(), low.as_mut_slice());
+        (self.p_log_p, self.p_log_p_low) = (high, low);
     }
 }
 
@@ -110,12 +109,16 @@ fn has_subnormal<T: Real, S: Simd>(simd: S, p: &[T]) -> bool {
     rest || found.any_true()
 }
 
-/// Σ p log2 p in the units of [`Real::log2`], one number at a time.
+/// Σ p log2 p of some lanes in the units of [`Real::log2`], one number at a time.
 #[cold]
-fn sum_with_subnormals<T: Real>(row: &[T]) -> T {
+#[inline(never)]
+fn sum_with_subnormals<T: Real>(rows: &[T], c: usize, lanes: u64, high: &mut [T], low: &mut [T]) {
     let unit = std::f64::consts::LN_2 / T::LN_2.0.to_f64();
-    let terms = row.iter().map(|p| p.to_f64()).filter(|&p| p > 0.0).map(|p| p * (unit * p.log2()));
-    T::from_f64(terms.sum())
+    for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| lanes >> lane & 1 == 1) {
+        let terms = row.iter().map(|p| p.to_f64()).filter(|&p| p > 0.0).map(|p| p * (unit * p.log2()));
+        high[lane] = T::from_f64(terms.sum());
+        low[lane] = T::ZERO;
+    }
 }
 
 /// The sums of a reading while it lasts.

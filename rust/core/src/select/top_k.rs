@@ -14,12 +14,12 @@ use fearless_simd::prelude::*;
 use super::Picks;
 use crate::error::Error;
 use crate::pool::Par;
-use crate::real::Real;
+use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level, dispatch};
 
 /// Scores that a thread takes at a time.
-const BLOCK: usize = 1 << 14;
+const BLOCK: usize = 1 << 16;
 
 /// The k largest scores: ties to the lower index, NaN never. `scores` has one number a row; `available`, if given,
 /// one byte a row, not 0 where the row may be picked. O(n + k log k) time, O(k) memory for each thread.
@@ -132,7 +132,7 @@ impl<T: Real> Kernel for Offer<'_, T> {
             let scores = T::load(simd, &self.scores[at..at + T::LANES]);
             let mut above = match self.top.bar {
                 Some(bar) => scores.simd_gt(T::splat(simd, bar)).to_bitmask(),
-                None => u64::MAX >> (64 - T::LANES),
+                None => all_lanes::<T>(),
             };
             while above != 0 {
                 self.push(at + above.trailing_zeros() as usize);

@@ -17,18 +17,22 @@ use crate::real::Real;
 #[inline(always)]
 pub(crate) fn sixteen_rows<S: Simd>(simd: S, rows: &[f32], c: usize, columns: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = simd.level().as_avx512()
-        && rows.len() >= 15 * c + c.next_multiple_of(4)
-    {
+    if let Some(simd) = simd.level().as_avx512() {
+        if rows.len() < avx512::reach_of_sixteen(c) {
+            return one_by_one(rows, c, 0, columns, 16);
+        }
         return avx512::sixteen_rows(simd, rows, c, columns);
     }
     let whole = c / 4 * 4;
     for j in (0..whole).step_by(4) {
         for r in (0..16).step_by(4) {
-            let piece = [0, 1, 2, 3].map(
-                #[inline(always)]
-                |i| f32x4::from_slice(simd, &rows[(r + i) * c + j..][..4]),
-            );
+            let row = (r * c + j, c);
+            let piece = [
+                piece(simd, rows, row, 0),
+                piece(simd, rows, row, 1),
+                piece(simd, rows, row, 2),
+                piece(simd, rows, row, 3),
+            ];
             let (a, b) = (piece[0].zip_low(piece[2]), piece[1].zip_low(piece[3]));
             let (d, e) = (piece[0].zip_high(piece[2]), piece[1].zip_high(piece[3]));
             a.zip_low(b).store_slice(&mut columns[j * 16 + r..][..4]);
@@ -40,15 +44,22 @@ pub(crate) fn sixteen_rows<S: Simd>(simd: S, rows: &[f32], c: usize, columns: &m
     one_by_one(rows, c, whole, columns, 16);
 }
 
+/// Four numbers, i rows of c numbers below a place.
+#[inline(always)]
+fn piece<S: Simd>(simd: S, rows: &[f32], (at, c): (usize, usize), i: usize) -> f32x4<S> {
+    f32x4::from_slice(simd, &rows[at + i * c..][..4])
+}
+
 /// Turns 8 rows of c numbers each: column j goes to `columns[8 j..]`.
 ///
 /// `columns` holds 8 numbers for each column, c rounded up to a multiple of 2.
 #[inline(always)]
 pub(crate) fn eight_rows<S: Simd>(simd: S, rows: &[f64], c: usize, columns: &mut [f64]) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = simd.level().as_avx512()
-        && rows.len() >= 7 * c + c.next_multiple_of(2)
-    {
+    if let Some(simd) = simd.level().as_avx512() {
+        if rows.len() < 7 * c + c.next_multiple_of(2) {
+            return one_by_one(rows, c, 0, columns, 8);
+        }
         return avx512::eight_rows(simd, rows, c, columns);
     }
     let whole = c / 2 * 2;
@@ -63,19 +74,27 @@ pub(crate) fn eight_rows<S: Simd>(simd: S, rows: &[f64], c: usize, columns: &mut
     one_by_one(rows, c, whole, columns, 8);
 }
 
-/// Turns up to LANES short rows; the lanes of rows that are not there hold `filler`.
+/// Turns the first LANES short rows; the lanes of rows that are not there hold `filler`. Rows behind these, if any, let
+/// whole registers be read over their end.
 #[inline(always)]
 pub(crate) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T], filler: T) {
-    if rows.len() == T::LANES * c {
+    if rows.len() >= T::LANES * c {
         T::columns(simd, rows, c, columns);
     } else {
-        columns[..T::LANES * c].fill(filler);
-        one_by_one(rows, c, 0, columns, T::LANES);
+        turn_few(rows, c, columns, filler);
     }
 }
 
-/// Turns the columns from `first` on of up to `lanes` rows, number by number.
-#[inline(always)]
+#[cold]
+#[inline(never)]
+fn turn_few<T: Real>(rows: &[T], c: usize, columns: &mut [T], filler: T) {
+    columns[..T::LANES * c].fill(filler);
+    one_by_one(rows, c, 0, columns, T::LANES);
+}
+
+/// Turns the columns from `first` on of up to `lanes` rows, number by number. Not inlined: it is for the last rows of
+/// a block, and would take the registers of the loop over all others.
+#[inline(never)]
 fn one_by_one<T: Copy>(rows: &[T], c: usize, first: usize, columns: &mut [T], lanes: usize) {
     for (r, row) in rows.chunks_exact(c).take(lanes).enumerate() {
         for (x, column) in row.iter().zip(columns.chunks_exact_mut(lanes)).skip(first) {
@@ -87,11 +106,49 @@ fn one_by_one<T: Copy>(rows: &[T], c: usize, first: usize, columns: &mut [T], la
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::{
-        __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm512_castpd_ps, _mm512_castpd128_pd512, _mm512_castps_pd,
-        _mm512_castps128_ps512, _mm512_loadu_ps, _mm512_mask_broadcast_f32x4, _mm512_mask_broadcast_f64x2,
-        _mm512_permutex2var_ps, _mm512_setr_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_unpackhi_pd,
-        _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        __m512, __m512d, _mm_loadu_pd, _mm_loadu_ps, _mm512_castpd_ps, _mm512_castpd128_pd512,
+        _mm512_castps_pd, _mm512_castps128_ps512, _mm512_loadu_ps, _mm512_mask_broadcast_f32x4,
+        _mm512_mask_broadcast_f64x2, _mm512_permutex2var_ps, _mm512_setr_epi32, _mm512_storeu_pd,
+        _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
     };
+
+    /// Numbers that turning 16 rows reads over: to the end of the last piece of four of the last row.
+    #[inline(always)]
+    pub(super) fn reach_of_sixteen(c: usize) -> usize {
+        if c == 2 { 32 } else { 15 * c + c.next_multiple_of(4) }
+    }
+
+    /// Four numbers of each of the rows 0, 4, 8, 12.
+    ///
+    /// # Safety
+    /// Four numbers must be readable at each of these rows, c numbers apart.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    unsafe fn every_fourth(rows: *const f32, c: usize) -> __m512 {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            let x = _mm512_castps128_ps512(_mm_loadu_ps(rows));
+            let x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(rows.add(4 * c)));
+            let x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(rows.add(8 * c)));
+            _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(rows.add(12 * c)))
+        }
+    }
+
+    /// Two numbers of each of the rows 0, 2, 4, 6.
+    ///
+    /// # Safety
+    /// Two numbers must be readable at each of these rows, c numbers apart.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    unsafe fn every_second(rows: *const f64, c: usize) -> __m512d {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            let x = _mm512_castpd128_pd512(_mm_loadu_pd(rows));
+            let x = _mm512_mask_broadcast_f64x2(x, 0x0c, _mm_loadu_pd(rows.add(2 * c)));
+            let x = _mm512_mask_broadcast_f64x2(x, 0x30, _mm_loadu_pd(rows.add(4 * c)));
+            _mm512_mask_broadcast_f64x2(x, 0xc0, _mm_loadu_pd(rows.add(6 * c)))
+        }
+    }
 
     fearless_simd::kernel!(
         #[inline(always)]
@@ -99,7 +156,7 @@ mod avx512 {
             let _ = simd;
             let quads = c.div_ceil(4);
             // Callers chose this path by the first condition and sized the buffer by the second.
-            if rows.len() < 15 * c + 4 * quads || columns.len() < 64 * quads {
+            if rows.len() < reach_of_sixteen(c) || columns.len() < 64 * quads {
                 return;
             }
             let (rows, columns) = (rows.as_ptr(), columns.as_mut_ptr());
@@ -107,7 +164,7 @@ mod avx512 {
                 // The rows lie in two registers as they are: even places are one column, odd places the other.
                 let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
                 let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-                // SAFETY: rows holds at least 15 c + 4 = 34 numbers and columns 64; 32 of each are touched.
+                // SAFETY: rows holds at least 32 numbers and columns 64; 32 of each are touched.
                 unsafe {
                     let (a, b) = (_mm512_loadu_ps(rows), _mm512_loadu_ps(rows.add(16)));
                     _mm512_storeu_ps(columns, _mm512_permutex2var_ps(a, even, b));
@@ -121,29 +178,16 @@ mod avx512 {
                 unsafe {
                     let (rows, columns) = (rows.add(4 * quad), columns.add(64 * quad));
                     // Register i holds four numbers of each of the rows i, i + 4, i + 8, i + 12.
-                    let [a, b, d, e] = [0, 1, 2, 3].map(
-                        #[inline(always)]
-                        |i: usize| {
-                            let x = _mm512_castps128_ps512(_mm_loadu_ps(rows.add(i * c)));
-                            let x =
-                                _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(rows.add((i + 4) * c)));
-                            let x =
-                                _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(rows.add((i + 8) * c)));
-                            _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(rows.add((i + 12) * c)))
-                        },
-                    );
-                    let low = [
-                        _mm512_castps_pd(_mm512_unpacklo_ps(a, b)),
-                        _mm512_castps_pd(_mm512_unpacklo_ps(d, e)),
-                    ];
-                    let high = [
-                        _mm512_castps_pd(_mm512_unpackhi_ps(a, b)),
-                        _mm512_castps_pd(_mm512_unpackhi_ps(d, e)),
-                    ];
-                    _mm512_storeu_ps(columns, _mm512_castpd_ps(_mm512_unpacklo_pd(low[0], low[1])));
-                    _mm512_storeu_ps(columns.add(16), _mm512_castpd_ps(_mm512_unpackhi_pd(low[0], low[1])));
-                    _mm512_storeu_ps(columns.add(32), _mm512_castpd_ps(_mm512_unpacklo_pd(high[0], high[1])));
-                    _mm512_storeu_ps(columns.add(48), _mm512_castpd_ps(_mm512_unpackhi_pd(high[0], high[1])));
+                    let (a, b) = (every_fourth(rows, c), every_fourth(rows.add(c), c));
+                    let (d, e) = (every_fourth(rows.add(2 * c), c), every_fourth(rows.add(3 * c), c));
+                    let (ab, de) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(d, e));
+                    let low = (_mm512_castps_pd(ab), _mm512_castps_pd(de));
+                    let (ab, de) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(d, e));
+                    let high = (_mm512_castps_pd(ab), _mm512_castps_pd(de));
+                    _mm512_storeu_ps(columns, _mm512_castpd_ps(_mm512_unpacklo_pd(low.0, low.1)));
+                    _mm512_storeu_ps(columns.add(16), _mm512_castpd_ps(_mm512_unpackhi_pd(low.0, low.1)));
+                    _mm512_storeu_ps(columns.add(32), _mm512_castpd_ps(_mm512_unpacklo_pd(high.0, high.1)));
+                    _mm512_storeu_ps(columns.add(48), _mm512_castpd_ps(_mm512_unpackhi_pd(high.0, high.1)));
                 }
             }
         }
@@ -163,15 +207,7 @@ mod avx512 {
                 unsafe {
                     let rows = rows.as_ptr().add(2 * pair);
                     let columns = columns.as_mut_ptr().add(16 * pair);
-                    let [a, b]: [__m512d; 2] = [0, 1].map(
-                        #[inline(always)]
-                        |i: usize| {
-                            let x = _mm512_castpd128_pd512(_mm_loadu_pd(rows.add(i * c)));
-                            let x = _mm512_mask_broadcast_f64x2(x, 0x0c, _mm_loadu_pd(rows.add((i + 2) * c)));
-                            let x = _mm512_mask_broadcast_f64x2(x, 0x30, _mm_loadu_pd(rows.add((i + 4) * c)));
-                            _mm512_mask_broadcast_f64x2(x, 0xc0, _mm_loadu_pd(rows.add((i + 6) * c)))
-                        },
-                    );
+                    let (a, b) = (every_second(rows, c), every_second(rows.add(c), c));
                     _mm512_storeu_pd(columns, _mm512_unpacklo_pd(a, b));
                     _mm512_storeu_pd(columns.add(8), _mm512_unpackhi_pd(a, b));
                 }
