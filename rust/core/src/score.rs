@@ -181,16 +181,24 @@ pub fn scores<T: Real>(
         }
     }
     let step = rows_in_a_block::<T>(c);
+    let checked = |first, faulty: Vec<(usize, Fault)>| match faulty.first() {
+        Some(&(row, fault)) if !request.nan_if_invalid => {
+            Err(Error::Row { argument: request.argument, row: first + row, fault })
+        }
+        _ => Ok(()),
+    };
+    if n <= step {
+        // A small call is one block.
+        let (mut out, mut block) = (out, Vec::new());
+        let scoring = Scoring { rows: rows.read(0..n, &mut block), c, request, out: &mut out };
+        return checked(0, dispatch(par.level, scoring));
+    }
     let jobs = Pieces { rest: out, first: 0, step, n };
     let level = par.level;
     par.run(jobs, n * c, Vec::new, |block, (first, mut out)| {
         let rows = rows.read(first..first + step, block);
         let scoring = Scoring { rows, c, request, out: &mut out };
-        let faulty = dispatch(level, scoring);
-        if let (Some(&(row, fault)), false) = (faulty.first(), request.nan_if_invalid) {
-            return Err(Error::Row { argument: request.argument, row: first + row, fault });
-        }
-        Ok(())
+        checked(first, dispatch(level, scoring))
     })?;
     Ok(())
 }
@@ -281,8 +289,7 @@ impl<T: Real> Scoring<'_, '_, T> {
         simd: S,
     ) -> Vec<(usize, Fault)> {
         let Self { rows, c, request, out } = self;
-        // Room for LANES short rows, turned.
-        let mut columns = vec![T::ZERO; T::LANES * c.min(probabilities::SHORT).next_multiple_of(4)];
+        let mut columns = vec![T::ZERO; probabilities::room::<T>(c)];
         let mut faulty = Vec::new();
         let half_tolerance = T::splat(simd, T::from_f64(request.tolerance / 2.0));
         let n = rows.len() / c;

@@ -4,6 +4,7 @@
 //! borrows are not used: they refuse misaligned and swapped arrays, and cost more than a small call. As with numpy
 //! itself, an array must not be written by another thread while it is read here.
 
+use numpy::npyffi::NPY_ARRAY_WRITEABLE;
 use numpy::{
     Element, PyArray1, PyArrayDescr, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray,
     PyUntypedArrayMethods,
@@ -136,7 +137,8 @@ pub(crate) fn given_output<'a, T: Real + Element>(
             array.shape()
         )));
     }
-    let writeable = array.getattr("flags")?.getattr("writeable")?.extract::<bool>()?;
+    // SAFETY: the field of a live array object.
+    let writeable = unsafe { (*array.as_array_ptr()).fields.flags } & NPY_ARRAY_WRITEABLE != 0;
     let data = data(array).cast::<T>();
     if !array.is_c_contiguous() || !data.is_aligned() || !writeable {
         return Err(PyValueError::new_err(format!(

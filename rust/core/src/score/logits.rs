@@ -106,7 +106,7 @@ impl<T: Real, S: Simd> Logits<T, S> {
             return;
         }
         let (mut sum, mut weighted, mut second) = (self.sum, self.weighted, self.second);
-        let sums = [sum.as_mut_slice(), weighted.as_mut_slice(), second.as_mut_slice()];
+        let sums = &mut [sum.as_mut_slice(), weighted.as_mut_slice(), second.as_mut_slice()];
         sums_of_certain_rows(rows, c, small, sums);
         (self.sum, self.weighted, self.second) = (sum, weighted, second);
     }
@@ -116,7 +116,7 @@ impl<T: Real, S: Simd> Logits<T, S> {
 /// Their Q is far below the last bit of S.
 #[cold]
 #[inline(never)]
-fn sums_of_certain_rows<T: Real>(rows: &[T], c: usize, lanes: u64, sums: [&mut [T]; 3]) {
+fn sums_of_certain_rows<T: Real>(rows: &[T], c: usize, lanes: u64, sums: &mut [&mut [T]; 3]) {
     for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| lanes >> lane & 1 == 1) {
         let z1 = highest(row).to_f64();
         let mut found = false;

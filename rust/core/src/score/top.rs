@@ -133,19 +133,21 @@ impl<T: Real> Worker<T> {
         if bound.is_some_and(|bound| self.should_try(bound)) {
             let certainty = Request { scores: &[Score::LeastConfidence], normalize: false, ..*request };
             faulty = score(rows, &certainty, &mut scores);
-            let mut skipped = 0;
-            for (group, u) in scores.chunks_mut(T::LANES).enumerate() {
-                // NaN, a row that is not valid, is not under the floor.
-                if u.iter().all(|&u| u < self.floor) {
-                    skipped += u.len();
-                } else {
+            // NaN, a row that is not valid, is not under the floor.
+            let under = |u: &[T]| u.iter().all(|&u| u < self.floor);
+            let skipped: usize = scores.chunks(T::LANES).filter(|u| under(u)).map(<[T]>::len).sum();
+            if skipped * 2 < n {
+                self.rest = REST;
+                score(rows, request, &mut scores);
+                self.top.offer(&scores, first, available, level);
+            } else {
+                self.skipped += skipped;
+                for (group, u) in scores.chunks_mut(T::LANES).enumerate().filter(|(_, u)| !under(u)) {
                     let at = group * T::LANES;
                     score(&rows[at * c..(at + u.len()) * c], request, u);
                     self.top.offer(u, first + at, available, level);
                 }
             }
-            self.skipped += skipped;
-            self.rest = if skipped * 2 < n { REST } else { 0 };
         } else {
             faulty = score(rows, request, &mut scores);
             self.top.offer(&scores, first, available, level);

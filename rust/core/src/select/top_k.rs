@@ -1,6 +1,6 @@
 //! The k largest of many scores, in one pass.
 //!
-//! Each thread keeps candidates in a buffer of 2 k. When it is full, a partial sort keeps the k best, and the
+//! Each thread keeps candidates in a buffer of 2 k. When it is full, a partial sort finds the k best, and the
 //! worst of these becomes the bar: from then on 64 bytes of scores are compared with the bar at once, and almost all
 //! are dropped there (about k (1 + ln(n / k)) get past, in random order). The order is total, score descending
 //! and then index ascending, so that neither threads nor blocks can show. NaN passes no comparison and is never
@@ -45,14 +45,18 @@ pub fn top_k<T: Real>(
 #[derive(Debug, Clone)]
 pub(crate) struct TopK<T> {
     k: usize,
-    kept: Vec<(T, usize)>,
+    /// Scores and, beside them, indices, which rise: so that of equal scores the first are kept.
+    scores: Vec<T>,
+    indices: Vec<usize>,
+    /// Room to sort scores in.
+    sorted: Vec<T>,
     /// The k-th largest of all that was kept at the last tidying: nothing that is not above it can be picked.
     bar: Option<T>,
 }
 
 impl<T: Real> TopK<T> {
     pub(crate) fn new(k: usize) -> Self {
-        Self { k, kept: Vec::new(), bar: None }
+        Self { k, scores: Vec::new(), indices: Vec::new(), sorted: Vec::new(), bar: None }
     }
 
     /// What a score must exceed to be picked, once k candidates are known.
@@ -69,33 +73,53 @@ impl<T: Real> TopK<T> {
         if self.bar.is_some_and(|bar| score <= bar) {
             return;
         }
-        self.kept.push((score, index));
-        if self.kept.len() >= 2 * self.k.max(512) {
+        self.scores.push(score);
+        self.indices.push(index);
+        if self.scores.len() >= 2 * self.k.max(512) {
             self.tidy();
         }
     }
 
-    /// Keeps the k best.
+    /// Keeps the k best: a partial sort of the scores alone finds the bar, and a sweep keeps what is above it and the
+    /// first that are on it.
     fn tidy(&mut self) {
         if self.k == 0 {
-            self.kept.clear();
-        } else if self.kept.len() >= self.k {
-            let (_, &mut (bar, _), _) = self.kept.select_nth_unstable_by(self.k - 1, best_first);
+            self.scores.clear();
+            self.indices.clear();
+        } else if self.scores.len() >= self.k {
+            self.sorted.clone_from(&self.scores);
+            let descending = |a: &T, b: &T| b.partial_cmp(a).unwrap_or(Ordering::Equal);
+            let (above, &mut bar, _) = self.sorted.select_nth_unstable_by(self.k - 1, descending);
+            let mut on_bar = self.k - above.iter().filter(|&&score| score > bar).count();
+            let mut kept = 0;
+            for i in 0..self.scores.len() {
+                let score = self.scores[i];
+                let keep = score > bar || score == bar && on_bar > 0;
+                on_bar -= usize::from(keep && score == bar);
+                self.scores[kept] = score;
+                self.indices[kept] = self.indices[i];
+                kept += usize::from(keep);
+            }
+            self.scores.truncate(kept);
+            self.indices.truncate(kept);
             self.bar = Some(bar);
-            self.kept.truncate(self.k);
         }
     }
 
     /// The k best of all threads' candidates.
     pub(crate) fn merge(parts: Vec<Self>) -> Result<Picks<T>, Error> {
-        let mut all = Self::new(parts.first().map_or(0, |part| part.k));
-        all.kept = parts.into_iter().flat_map(|part| part.kept).collect();
-        if all.kept.len() < all.k {
-            return Err(Error::BatchTooLarge { k: all.k, available: all.kept.len() });
+        let k = parts.first().map_or(0, |part| part.k);
+        let mut all: Vec<(T, usize)> = Vec::new();
+        for mut part in parts {
+            part.tidy();
+            all.extend(part.scores.into_iter().zip(part.indices));
         }
-        all.tidy();
-        all.kept.sort_unstable_by(best_first);
-        let (values, indices) = all.kept.into_iter().unzip();
+        if all.len() < k {
+            return Err(Error::BatchTooLarge { k, available: all.len() });
+        }
+        all.sort_unstable_by(best_first);
+        all.truncate(k);
+        let (values, indices) = all.into_iter().unzip();
         Ok(Picks { indices, values })
     }
 }
