@@ -99,9 +99,7 @@ pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + Si
     }
 }
 
-/// A polynomial, its even and its odd powers apart: half the latency of Horner's rule for one multiplication more. The
-/// scheduler of a core holds too few vectors of a long chain to hide it (float64 entropy: 34 cycles for 8 lanes
-/// by Horner's rule, where the multiply-adds alone take 22).
+/// A polynomial, its even and its odd powers apart: half the latency of Horner's rule for one multiplication more.
 #[inline(always)]
 fn polynomial<T: Real, S: Simd>(simd: S, coefficients: &[T], x: T::Lanes<S>) -> T::Lanes<S> {
     let x2 = x * x;

@@ -36,7 +36,7 @@ use logits::Logits;
 use probabilities::Probabilities;
 
 /// Elements in a block of rows: what a thread takes at a time.
-const BLOCK: usize = 1 << 16;
+const BLOCK: usize = 1 << 15;
 
 /// A score by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! A kernel is a *struct* with a generic `run`, never a closure: a closure given to a function that enables
 //! target features compiles, passes every test, and silently runs baseline code, because it is a function of its
 //! own without the features (seen here: 30 times slower). Lanes come from `fearless_simd`, which is safe, so that
-//! no formula holds `unsafe`; the alternative of plain loops over `[T; 16]` left to the autovectoriser gave
-//! 0.69 of the memory limit on entropy where explicit lanes give 0.87, and broke whenever a loop changed shape.
+//! no formula holds `unsafe`; plain loops over `[T; 16]` left to the autovectoriser gave 0.69 of the memory limit on
+//! entropy where explicit lanes gave 0.87 (prototypes of both), and broke whenever a loop changed shape.
 //!
 //! Three levels, not the library's five: SSE4.2 and plain SSE2 differ in nothing that these kernels use.
 

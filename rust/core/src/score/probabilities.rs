@@ -188,22 +188,16 @@ impl<T: Real, S: Simd> Sums<T, S> {
     #[inline(always)]
     fn of_row<const LOGARITHM: bool, const LARGEST: bool>(simd: S, row: &[T]) -> Self {
         let mut sums = Self::new(simd);
-        let mut blocks = row.chunks_exact(T::LANES * BLOCK);
-        for block in &mut blocks {
+        let (whole, rest) = row.split_at(row.len() / T::LANES * T::LANES);
+        for block in whole.chunks(T::LANES * BLOCK) {
             for p in block.chunks_exact(T::LANES) {
                 sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
             }
             sums.close_block::<LOGARITHM, LARGEST>(simd);
         }
-        let mut rest = blocks.remainder().chunks_exact(T::LANES);
-        for p in &mut rest {
-            sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
-        }
-        if !rest.remainder().is_empty() {
-            let mut padded = T::splat(simd, T::ZERO);
-            padded.as_mut_slice()[..rest.remainder().len()].copy_from_slice(rest.remainder());
-            sums.add::<LOGARITHM, LARGEST>(simd, padded);
-        }
+        let mut padded = T::splat(simd, T::ZERO);
+        padded.as_mut_slice()[..rest.len()].copy_from_slice(rest);
+        sums.add::<LOGARITHM, LARGEST>(simd, padded);
         sums.close_block::<LOGARITHM, LARGEST>(simd);
         sums
     }
@@ -228,8 +222,8 @@ impl<T: Real, S: Simd> Sums<T, S> {
         }
     }
 
-    /// The sums of long rows, a row in each lane: what was kept is turned and then added up, 16 rows at once. (Folding
-    /// each row by itself took 180 cycles a row, this takes 40.)
+    /// The sums of long rows, a row in each lane: what was kept is turned and then added up, 16 rows at once, where
+    /// folding each row by itself would go number by number.
     #[inline(always)]
     fn folded<const LOGARITHM: bool, const LARGEST: bool>(simd: S, count: usize, kept: &mut [T]) -> Self {
         let size = T::LANES * T::LANES;
