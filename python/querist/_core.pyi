@@ -4,6 +4,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "__version__",
+    "get_num_threads",
+    "score",
+    "scores",
+    "set_num_threads",
+    "simd_level",
+    "top_k",
+    "top_scores",
+]
+
 __version__: str
 
 def score(
