@@ -257,9 +257,10 @@ impl<T: Real> Kernel for Scoring<'_, '_, T> {
         match (self.request.from_logits, logarithm, largest, self.c <= probabilities::SHORT) {
             (true, _, _, true) => self.fill::<S, Any, true, true, true, true>(simd),
             (true, _, _, false) => self.fill::<S, Any, true, false, true, true>(simd),
-            (false, true, false, true) => {
-                self.fill::<S, Only<entropy::Entropy>, false, true, true, false>(simd)
-            }
+            (false, true, false, true) => match self.request.scores {
+                [_] => self.fill::<S, Only<entropy::Entropy>, false, true, true, false>(simd),
+                _ => self.fill::<S, Any, false, true, true, false>(simd),
+            },
             (false, true, false, false) => self.fill::<S, Any, false, false, true, false>(simd),
             (false, false, _, true) => match self.request.scores {
                 [Score::Margin] => self.fill::<S, Only<margin::Margin>, false, true, false, true>(simd),
@@ -299,11 +300,14 @@ impl<T: Real> Scoring<'_, '_, T> {
             let ahead = &rows[first * c..];
             let suspects = if LOGITS {
                 let read = Logits::read::<TURNED>(simd, ahead, c, &mut columns);
-                A::to_logits(simd, &read, request, c, first..first + count, out);
+                for (score, out) in request.scores.iter().zip(&mut *out) {
+                    let value = score.of_logits(simd, &read);
+                    request.put(simd, score.largest(c), c, value, &mut out[first..first + count]);
+                }
                 read.suspects
             } else {
                 let read = Probabilities::read::<TURNED, LOGARITHM, LARGEST>(simd, ahead, c, &mut columns);
-                A::to_probabilities(simd, &read, request, c, first..first + count, out);
+                A::apply(simd, &read, request, c, first..first + count, out);
                 read.suspects(simd, half_tolerance)
             };
             if suspects != 0 {
@@ -315,19 +319,11 @@ impl<T: Real> Scoring<'_, '_, T> {
     }
 }
 
-/// How the scores of a request are computed from a reading.
+/// How the scores of a request are computed from a reading of probabilities.
 trait Apply {
-    fn to_probabilities<T: Real, S: Simd>(
+    fn apply<T: Real, S: Simd>(
         simd: S,
         read: &Probabilities<T, S>,
-        request: &Request<'_>,
-        c: usize,
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    );
-    fn to_logits<T: Real, S: Simd>(
-        simd: S,
-        read: &Logits<T, S>,
         request: &Request<'_>,
         c: usize,
         rows: Range<usize>,
@@ -340,7 +336,7 @@ struct Any;
 
 impl Apply for Any {
     #[inline(always)]
-    fn to_probabilities<T: Real, S: Simd>(
+    fn apply<T: Real, S: Simd>(
         simd: S,
         read: &Probabilities<T, S>,
         request: &Request<'_>,
@@ -358,20 +354,6 @@ impl Apply for Any {
             );
         }
     }
-
-    #[inline(always)]
-    fn to_logits<T: Real, S: Simd>(
-        simd: S,
-        read: &Logits<T, S>,
-        request: &Request<'_>,
-        c: usize,
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    ) {
-        for (score, out) in request.scores.iter().zip(out) {
-            request.put(simd, score.largest(c), c, score.of_logits(simd, read), &mut out[rows.clone()]);
-        }
-    }
 }
 
 /// One score that the compiler knows: for short rows, where choosing would cost more than computing.
@@ -379,7 +361,7 @@ struct Only<F>(PhantomData<F>);
 
 impl<F: Formula> Apply for Only<F> {
     #[inline(always)]
-    fn to_probabilities<T: Real, S: Simd>(
+    fn apply<T: Real, S: Simd>(
         simd: S,
         read: &Probabilities<T, S>,
         request: &Request<'_>,
@@ -389,20 +371,6 @@ impl<F: Formula> Apply for Only<F> {
     ) {
         if let [out] = out {
             request.put(simd, F::largest(c), c, F::of_probabilities(simd, read), &mut out[rows]);
-        }
-    }
-
-    #[inline(always)]
-    fn to_logits<T: Real, S: Simd>(
-        simd: S,
-        read: &Logits<T, S>,
-        request: &Request<'_>,
-        c: usize,
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    ) {
-        if let [out] = out {
-            request.put(simd, F::largest(c), c, F::of_logits(simd, read), &mut out[rows]);
         }
     }
 }
