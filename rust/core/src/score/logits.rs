@@ -187,7 +187,8 @@ impl<T: Real, S: Simd> Sums<T, S> {
     #[inline(always)]
     fn add_other(&mut self, simd: S, z: T::Lanes<S>) {
         self.second = self.second.max(z);
-        // −inf becomes a number whose exponential is 0: 0 · −inf would be NaN.
+        // −inf, and all that is too far below, becomes a number whose exponential no sum can feel unless nothing else
+        // is there (`mend_underflow`): 0 · −inf would be NaN.
         let y = (z - self.z1).max(T::splat(simd, T::EXP_MIN));
         let e = T::exp(simd, y);
         self.sum.block += e;

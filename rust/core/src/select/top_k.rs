@@ -109,16 +109,16 @@ impl<T: Real> TopK<T> {
     /// The k best of all threads' candidates.
     pub(crate) fn merge(parts: Vec<Self>) -> Result<Picks<T>, Error> {
         let k = parts.first().map_or(0, |part| part.k);
-        let mut all: Vec<(T, usize)> = Vec::new();
-        for mut part in parts {
-            part.tidy();
-            all.extend(part.scores.into_iter().zip(part.indices));
-        }
+        let mut all: Vec<(T, usize)> =
+            parts.into_iter().flat_map(|part| part.scores.into_iter().zip(part.indices)).collect();
         if all.len() < k {
             return Err(Error::BatchTooLarge { k, available: all.len() });
         }
+        if all.len() > k {
+            all.select_nth_unstable_by(k, best_first);
+            all.truncate(k);
+        }
         all.sort_unstable_by(best_first);
-        all.truncate(k);
         let (values, indices) = all.into_iter().unzip();
         Ok(Picks { indices, values })
     }
@@ -138,6 +138,15 @@ struct Offer<'a, T> {
 }
 
 impl<T: Real> Offer<'_, T> {
+    /// Pushes the scores behind `at` whose bit is set.
+    #[inline(never)]
+    fn push_all(&mut self, at: usize, mut set: u64) {
+        while set != 0 {
+            self.push(at + set.trailing_zeros() as usize);
+            set &= set - 1;
+        }
+    }
+
     fn push(&mut self, i: usize) {
         let (score, index) = (self.scores[i], self.first + i);
         if !score.is_nan() && self.available.is_none_or(|available| available[index] != 0) {
@@ -151,22 +160,36 @@ impl<T: Real> Kernel for Offer<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let whole = self.scores.len() / T::LANES * T::LANES;
-        for at in (0..whole).step_by(T::LANES) {
-            let scores = T::load(simd, &self.scores[at..at + T::LANES]);
-            let mut above = match self.top.bar {
-                Some(bar) => scores.simd_gt(T::splat(simd, bar)).to_bitmask(),
-                None => all_lanes::<T>(),
+        let (scores, stride) = (self.scores, AT_ONCE * T::LANES);
+        let whole = scores.len() / stride * stride;
+        for at in (0..whole).step_by(stride) {
+            // One branch for all of them: that none is above the bar is the rule.
+            let above = match self.top.bar {
+                Some(bar) => above::<T, S>(simd, &scores[at..at + stride], bar),
+                None => u64::MAX >> (64 - stride),
             };
-            while above != 0 {
-                self.push(at + above.trailing_zeros() as usize);
-                above &= above - 1;
+            if above != 0 {
+                self.push_all(at, above);
             }
         }
-        for i in whole..self.scores.len() {
+        for i in whole..scores.len() {
             self.push(i);
         }
     }
+}
+
+/// Lanes of scores that are compared with the bar before the first branch: up to 64 numbers.
+const AT_ONCE: usize = 4;
+
+/// The scores above the bar, a bit each.
+#[inline(always)]
+fn above<T: Real, S: Simd>(simd: S, scores: &[T], bar: T) -> u64 {
+    let bar = T::splat(simd, bar);
+    let mut above = 0;
+    for (i, scores) in scores.chunks_exact(T::LANES).enumerate() {
+        above |= (T::load(simd, scores).simd_gt(bar).to_bitmask() & all_lanes::<T>()) << (i * T::LANES);
+    }
+    above
 }
 
 #[cfg(test)]
