@@ -14,8 +14,22 @@ array([0, 1])
 """
 
 from querist import select, stop
+from querist._change import expected_gradient_length, variance_reduction
+from querist._committee import (
+    bald,
+    committee_scores,
+    consensus_entropy,
+    consensus_least_confidence,
+    consensus_margin,
+    ensemble_variance,
+    max_disagreement,
+    variation_ratio,
+    vote_entropy,
+    votes,
+)
 from querist._config import get_num_threads, set_num_threads, show_config
 from querist._core import __version__
+from querist._density import density_weighted, information_density, knn_density
 from querist._learner import ABSTAIN, ActiveLearner, Batch, PoolExhausted, Round
 from querist._picks import Picks
 from querist._scores import entropy, gini, least_confidence, margin, scores, top_scores
@@ -28,15 +42,30 @@ __all__ = [
     "PoolExhausted",
     "Round",
     "__version__",
+    "bald",
+    "committee_scores",
+    "consensus_entropy",
+    "consensus_least_confidence",
+    "consensus_margin",
+    "density_weighted",
+    "ensemble_variance",
     "entropy",
+    "expected_gradient_length",
     "get_num_threads",
     "gini",
+    "information_density",
+    "knn_density",
     "least_confidence",
     "margin",
+    "max_disagreement",
     "scores",
     "select",
     "set_num_threads",
     "show_config",
     "stop",
     "top_scores",
+    "variance_reduction",
+    "variation_ratio",
+    "vote_entropy",
+    "votes",
 ]

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -6,13 +6,26 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "__version__",
+    "committee",
+    "ensemble_variance",
+    "expected_gradient_length",
     "get_num_threads",
+    "gram",
+    "knn_density",
+    "linear_density",
+    "linear_density_csr",
+    "pairwise_density",
     "score",
     "scores",
     "set_num_threads",
     "simd_level",
+    "spread",
     "top_k",
     "top_scores",
+    "variance_reduction",
+    "variance_reduction_picks",
+    "vote_scores",
+    "votes",
 ]
 
 __version__: str
@@ -54,6 +67,127 @@ def top_k(
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[Any], int]: ...
+def committee(
+    proba: ArrayLike,
+    names: Sequence[str],
+    member_axis: int,
+    weights: NDArray[np.float64] | None,
+    out: Sequence[NDArray[Any]] | None,
+    invalid: str,
+    n_threads: int | None,
+    deadline: float | None,
+) -> list[NDArray[Any]]: ...
+def votes(
+    proba: ArrayLike,
+    member_axis: int,
+    invalid: str,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[np.int64]: ...
+def vote_scores(
+    votes: ArrayLike,
+    names: Sequence[str],
+    member_axis: int,
+    n_classes: int | None,
+    missing: int,
+    weights: NDArray[np.float64] | None,
+    out: Sequence[NDArray[Any]] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> list[NDArray[np.float64]]: ...
+def ensemble_variance(
+    values: ArrayLike,
+    member_axis: int,
+    weights: NDArray[np.float64] | None,
+    out: NDArray[Any] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[Any]: ...
+def expected_gradient_length(
+    proba: ArrayLike,
+    features: ArrayLike,
+    bias: bool,
+    squared: bool,
+    out: NDArray[Any] | None,
+    invalid: str,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[Any]: ...
+def gram(
+    features: ArrayLike,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[np.float64]: ...
+def variance_reduction(
+    features: ArrayLike,
+    covariance: NDArray[np.float64],
+    moment: NDArray[np.float64],
+    noise: float,
+    out: NDArray[Any] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[Any]: ...
+def variance_reduction_picks(
+    features: ArrayLike,
+    covariance: NDArray[np.float64],
+    second_moment: NDArray[np.float64],
+    moment: NDArray[np.float64],
+    noise: float,
+    k: int,
+    available: ArrayLike | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
+def linear_density(
+    features: ArrayLike,
+    metric: str,
+    reference: ArrayLike | None,
+    include_self: bool,
+    shift: bool,
+    out: NDArray[Any] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[Any]: ...
+def linear_density_csr(
+    data: ArrayLike,
+    indices: ArrayLike,
+    indptr: ArrayLike,
+    n_columns: int,
+    metric: str,
+    reference: tuple[ArrayLike, ArrayLike, ArrayLike] | None,
+    include_self: bool,
+    shift: bool,
+    out: NDArray[Any] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[Any]: ...
+def pairwise_density(
+    features: ArrayLike,
+    metric: str,
+    gamma: float,
+    reference: ArrayLike | None,
+    own: NDArray[np.int64] | None,
+    include_self: bool,
+    squares: bool,
+    out: NDArray[Any] | None,
+    progress: Callable[[float], object] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> tuple[NDArray[Any], NDArray[np.float64] | None]: ...
+def spread(
+    features: ArrayLike,
+    n_threads: int | None,
+    deadline: float | None,
+) -> float: ...
+def knn_density(
+    features: ArrayLike,
+    k: int,
+    metric: str,
+    out: NDArray[Any] | None,
+    progress: Callable[[float], object] | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> NDArray[Any]: ...
 def set_num_threads(n_threads: int | None) -> None: ...
 def get_num_threads() -> int: ...
 def simd_level() -> str: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,6 +12,38 @@ from querist._picks import Picks
 
 ScoreName: TypeAlias = Literal["entropy", "margin", "least_confidence", "gini"]
 Invalid: TypeAlias = Literal["raise", "nan"]
+Name = TypeVar("Name", bound=str)
+
+
+def named(
+    names: Sequence[Name], out: Mapping[Name, NDArray[Any]] | None
+) -> tuple[list[Name], list[NDArray[Any]] | None]:
+    """Give names, each there once, and the arrays of `out` in their order.
+
+    Raises
+    ------
+    TypeError
+        If `names` is a string, or `out` is not a mapping.
+    ValueError
+        If a name is there twice, or the names of `out` are others.
+    """
+    if isinstance(names, str):
+        msg = f"names: expected a sequence of names, got {names!r}; for one score call its function"
+        raise TypeError(msg)
+    names = list(names)
+    if len(set(names)) != len(names):
+        msg = f"names: expected each name once, got {names}"
+        raise ValueError(msg)
+    arrays = None
+    if out is not None:
+        if not isinstance(out, Mapping):
+            msg = f"out: expected a mapping of names to arrays, got {type(out).__name__}"
+            raise TypeError(msg)
+        if set(out) != set(names):
+            msg = f"out: expected an array for each of {names}, got them for {list(out)}"
+            raise ValueError(msg)
+        arrays = [out[name] for name in names]
+    return names, arrays
 
 
 def entropy(
@@ -336,22 +368,7 @@ def scores(
     >>> qr.scores(np.array([[0.5, 0.5], [1.0, 0.0]]), ["margin", "gini"])
     {'margin': array([1., 0.]), 'gini': array([0.5, 0. ])}
     """
-    if isinstance(names, str):
-        msg = f"names: expected a sequence of names, got {names!r}; for one score call its function"
-        raise TypeError(msg)
-    names = list(names)
-    if len(set(names)) != len(names):
-        msg = f"names: expected each name once, got {names}"
-        raise ValueError(msg)
-    arrays = None
-    if out is not None:
-        if not isinstance(out, Mapping):
-            msg = f"out: expected a mapping of names to arrays, got {type(out).__name__}"
-            raise TypeError(msg)
-        if set(out) != set(names):
-            msg = f"out: expected an array for each of {names}, got them for {list(out)}"
-            raise ValueError(msg)
-        arrays = [out[name] for name in names]
+    names, arrays = named(names, out)
     found = _core.scores(proba, names, from_logits, normalize, arrays, invalid, n_threads, deadline)
     return dict(zip(names, found, strict=True))
 

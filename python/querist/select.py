@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from querist import _core
+from querist._arguments import row_numbers
+from querist._arrays import as_array
+from querist._change import linear_posterior
+from querist._deadline import Deadline
 from querist._picks import Picks
 
-__all__ = ["top_k"]
+__all__ = ["top_k", "variance_reduction"]
 
 
 def top_k(
@@ -60,3 +65,91 @@ def top_k(
     """
     indices, values, _ = _core.top_k(scores, k, available, n_threads, deadline)
     return Picks(indices, values)
+
+
+def variance_reduction(
+    features: ArrayLike,
+    k: int,
+    *,
+    labeled: ArrayLike,
+    ridge: float = 1.0,
+    noise: float = 1.0,
+    available: ArrayLike | None = None,
+    n_threads: int | None = None,
+    deadline: float | None = None,
+) -> Picks:
+    """The k rows that shrink the predictive variance of linear regression over the pool, one after the other.
+
+    Each pick is the row of the highest `querist.variance_reduction` given the labelled rows and the picks
+    before it: the exact greedy batch, which does not need their labels.
+
+    Parameters
+    ----------
+    features : array_like, shape (n, d)
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite. No
+        column for an intercept is added.
+    k : int
+        How many rows.
+    labeled : array_like
+        What is labelled already: rows of the pool (unique 1-D integers, or booleans of shape (n,)), which are
+        not picked again, or rows from outside it (2-D floats, d columns). An empty one means none.
+    ridge, noise : float, default 1.0
+        As for `querist.variance_reduction`.
+    available : array_like, optional
+        Rows that may be picked, unless they are labelled: booleans (n,), or row numbers, none twice. An empty
+        one means none; None means all.
+    n_threads : int, optional
+        Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
+        it.
+    deadline : float, optional
+        Seconds after which to give up with a TimeoutError.
+
+    Returns
+    -------
+    Picks
+        The row numbers in the order of selection, ties to the lower one, and the fall of the mean variance
+        that each brings, in float64. ``info["rows_scored"]`` counts the scores that were computed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `querist.variance_reduction`; also if k is more than the rows that can be picked.
+
+    Notes
+    -----
+    O(n d² + k n d) time at most, O(n + d²) memory: each pick changes the covariance by a matrix of rank one.
+
+    References
+    ----------
+    Cohn, Ghahramani and Jordan, "Active learning with statistical models", JAIR 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import querist as qr
+    >>> pool = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
+    >>> qr.select.variance_reduction(pool, 2, labeled=[]).indices
+    array([1, 2])
+    """
+    time = Deadline(deadline)
+    pool = as_array(features, "features")
+    posterior = linear_posterior(pool, labeled, ridge, noise, n_threads=n_threads, deadline=time)
+    if posterior.labeled.size:
+        mask = np.ones(len(pool), bool)
+        if available is not None:
+            mask[:] = False
+            mask[row_numbers(available, len(pool), "available")] = True
+        mask[posterior.labeled] = False
+        available = mask
+    indices, values, scored = _core.variance_reduction_picks(
+        pool,
+        posterior.covariance,
+        posterior.second_moment,
+        posterior.moment,
+        posterior.noise,
+        k,
+        available,
+        n_threads,
+        time.left(),
+    )
+    return Picks(indices, values, {"rows_scored": scored})

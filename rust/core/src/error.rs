@@ -12,6 +12,8 @@ pub enum Error {
         argument: &'static str,
         /// The first bad row.
         row: usize,
+        /// The first committee member for which it is bad, where there are members.
+        member: Option<usize>,
         /// What is wrong there.
         fault: Fault,
     },
@@ -63,6 +65,31 @@ pub enum Fault {
     },
     /// A row of logits without one finite value.
     NoFiniteLogit,
+    /// A number that is NaN or infinite where only finite ones make sense.
+    NotFinite {
+        /// Its column, if there are columns.
+        column: Option<usize>,
+        /// Its value.
+        value: f64,
+    },
+    /// Finite numbers whose squares sum to infinity.
+    Overflow,
+    /// A vote for a class that is not there.
+    NotAClass {
+        /// The vote.
+        vote: i64,
+        /// How many classes there are.
+        n_classes: usize,
+    },
+    /// A row that no member has voted on.
+    NoVote,
+}
+
+impl Fault {
+    /// Whether `invalid="nan"` is offered for it.
+    fn can_score_nan(self) -> bool {
+        !matches!(self, Self::NotFinite { .. } | Self::Overflow | Self::NotAClass { .. } | Self::NoVote)
+    }
 }
 
 impl fmt::Display for Fault {
@@ -82,6 +109,20 @@ impl fmt::Display for Fault {
             Self::NotALogit { column, value } => {
                 write!(f, "column {column} is {value}, expected a finite logit or -inf")
             }
+            Self::NotFinite { column: Some(column), value } => {
+                write!(f, "column {column} is {value}, expected a finite number")
+            }
+            Self::NotFinite { column: None, value } => write!(f, "it is {value}, expected a finite number"),
+            Self::NotAClass { vote, n_classes } => {
+                write!(f, "the vote {vote} is not a class, expected 0 to {} or `missing`", n_classes - 1)
+            }
+            Self::Overflow => {
+                write!(
+                    f,
+                    "the sum of its squares overflows, expected smaller numbers (scale them, or pass float64)"
+                )
+            }
+            Self::NoVote => write!(f, "no member has voted on it, expected at least one vote"),
             Self::NoFiniteLogit => write!(f, "every logit is -inf, expected at least one finite logit"),
         }
     }
@@ -90,8 +131,16 @@ impl fmt::Display for Fault {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Row { argument, row, fault } => {
-                write!(f, "{argument}: row {row} is not valid: {fault}; invalid=\"nan\" scores such rows NaN")
+            Self::Row { argument, row, member, fault } => {
+                write!(f, "{argument}: row {row}")?;
+                if let Some(member) = member {
+                    write!(f, " of member {member}")?;
+                }
+                write!(f, " is not valid: {fault}")?;
+                if fault.can_score_nan() {
+                    write!(f, "; invalid=\"nan\" scores such rows NaN")?;
+                }
+                Ok(())
             }
             Self::BatchTooLarge { k, available } => write!(
                 f,

@@ -35,11 +35,18 @@
 //! # Ok::<(), querist_core::error::Error>(())
 //! ```
 
+pub mod change;
+pub mod density;
+mod distance;
 pub mod error;
+pub mod integers;
+pub mod members;
 pub mod pool;
 pub mod real;
 pub mod rows;
 pub mod score;
 pub mod select;
 pub mod simd;
+pub mod spread;
 mod sum;
+mod tile;

@@ -30,15 +30,16 @@ pub struct Par<'a> {
     pub threads: usize,
     /// The SIMD level of its kernels.
     pub level: Level,
-    /// Asked every 50 ms, on the caller's thread, between two jobs: `true` stops the call with [`Error::Stopped`].
-    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// Asked every 50 ms, on the caller's thread, between two jobs, and told which share of the jobs has been handed
+    /// out: `true` stops the call with [`Error::Stopped`].
+    pub stop: &'a (dyn Fn(f64) -> bool + Sync),
 }
 
 impl Par<'static> {
     /// One thread at the best level, never stopped.
     #[must_use]
     pub fn serial() -> Self {
-        Self { threads: 1, level: Level::best(), stop: &|| false }
+        Self { threads: 1, level: Level::best(), stop: &|_| false }
     }
 }
 
@@ -57,6 +58,7 @@ impl Par<'_> {
         work: impl Fn(&mut W, J) -> Result<(), Error> + Sync,
     ) -> Result<Vec<W>, Error> {
         let crew = Crew {
+            count: jobs.size_hint().1.unwrap_or(usize::MAX),
             jobs: Mutex::new(jobs.enumerate().fuse()),
             halt: AtomicBool::new(false),
             failed: Mutex::new(None),
@@ -85,7 +87,7 @@ impl Par<'_> {
             // A machine out of threads gives fewer of them, not an error.
             let helpers: Vec<_> = (0..helpers)
                 .map_while(|_| {
-                    thread::Builder::new().spawn_scoped(scope, || crew.labour(start(), work, &|| false)).ok()
+                    thread::Builder::new().spawn_scoped(scope, || crew.labour(start(), work, &|_| false)).ok()
                 })
                 .collect();
             let mut states = vec![crew.labour(start(), work, self.stop)];
@@ -102,6 +104,8 @@ impl Par<'_> {
 
 /// What the threads of one call share.
 struct Crew<I> {
+    /// How many jobs there are at most.
+    count: usize,
     jobs: Mutex<I>,
     halt: AtomicBool,
     failed: Mutex<Option<(usize, Error)>>,
@@ -115,7 +119,7 @@ impl<J, I: Iterator<Item = (usize, J)>> Crew<I> {
         &self,
         mut state: W,
         work: &impl Fn(&mut W, J) -> Result<(), Error>,
-        stop: &dyn Fn() -> bool,
+        stop: &dyn Fn(f64) -> bool,
     ) -> W {
         // The clock is not looked at for a single job.
         let mut asked: Option<Instant> = None;
@@ -126,7 +130,7 @@ impl<J, I: Iterator<Item = (usize, J)>> Crew<I> {
                 let asked = asked.get_or_insert_with(Instant::now);
                 if asked.elapsed() >= PATIENCE {
                     *asked = Instant::now();
-                    if stop() {
+                    if stop(number as f64 / self.count as f64) {
                         self.fail(0, Error::Stopped);
                         break;
                     }
@@ -199,7 +203,7 @@ mod tests {
             thread::sleep(Duration::from_millis(1));
             Ok(())
         };
-        let par = Par { stop: &|| true, ..par(2) };
+        let par = Par { stop: &|_| true, ..par(2) };
         assert_eq!(par.run(0..10_000, usize::MAX, || (), nap).unwrap_err(), Error::Stopped);
     }
 

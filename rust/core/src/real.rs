@@ -19,9 +19,10 @@
 //!
 //! **Divergence.** u ln u − u + 1, the term of a Kullback-Leibler divergence, from the same splitting of u = 2^e (1 + f):
 //! 2^e f² R(f) + u e ln 2 + (1 − 2^e). Near u = 1, e is 0, the rest vanishes, and f is what the caller knows of u − 1,
-//! which u itself has rounded away. R of degree 7 (17) is right to 0.7 (2) half-ulps.
+//! which u itself has rounded away. R of degree 6 (17) is right to 4.7 (2) half-ulps.
 
 use std::fmt::Debug;
+use std::ops::{Mul, Sub};
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, SimdFloatElement, f32x16, f64x8, i32x16, i64x8, u32x16, u64x8};
@@ -29,7 +30,18 @@ use fearless_simd::{Simd, SimdFloatElement, f32x16, f64x8, i32x16, i64x8, u32x16
 use crate::simd::transpose;
 
 /// An element type: float32 or float64.
-pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + SimdFloatElement {
+pub trait Real:
+    Copy
+    + PartialOrd
+    + Debug
+    + Default
+    + Send
+    + Sync
+    + 'static
+    + SimdFloatElement
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+{
     /// 64 bytes of them: the unit in which every sum is laid out, whatever the register width.
     type Lanes<S: Simd>: SimdFloat<S, Element = Self>;
     /// How many that is.
@@ -50,6 +62,10 @@ pub trait Real: Copy + PartialOrd + Debug + Default + Send + Sync + 'static + Si
     const TINY: Self;
     /// Where a sum of terms of the order of 1 is so small that its terms may be subnormal.
     const SMALL: Self;
+    /// Where a square root of a sum of squares is so small that the squares may be subnormal.
+    const FAINT: Self;
+    /// A squared distance below this share of the squared norms is computed again (see `distance.rs`).
+    const NEAR: Self;
     /// A power of two by which numbers up to 1 can be scaled before they are squared.
     const SCALE: Self;
     /// ln 2 in the units of [`Real::log2`], and what its rounding left.
@@ -137,6 +153,8 @@ impl Real for f32 {
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 8.271_806e-25; // 2^-80
+    const FAINT: Self = 9.313_226e-10; // 2^-30
+    const NEAR: Self = 0.003_906_25; // 2^-8
     const SCALE: Self = 1_152_921_504_606_846_976.0; // 2^60
     const LN_2: (Self, Self) = (std::f32::consts::LN_2 / 8_388_608.0, -1.904_654_2e-9 / 8_388_608.0);
     const EXP_MIN: Self = -87.0;
@@ -199,15 +217,14 @@ impl Real for f32 {
 
     #[inline(always)]
     fn divergence<S: Simd>(simd: S, u: f32x16<S>, excess: f32x16<S>) -> f32x16<S> {
-        const R: [f32; 8] = [
-            0.5,
-            -0.166_667_04,
-            0.083_334_36,
-            -0.049_968_425,
-            0.033_252_87,
-            -0.024_439_435,
-            0.019_641_79,
-            -0.011_039_996,
+        const R: [f32; 7] = [
+            0.500_000_1,
+            -0.166_667_68,
+            0.083_311_03,
+            -0.049_910_665,
+            0.033_928_275,
+            -0.025_916_722,
+            0.014_728_548,
         ];
         let bits: u32x16<S> = u.bitcast();
         let exponent = (bits - u32x16::splat(simd, 0x3f35_04f3)) & u32x16::splat(simd, 0xff80_0000);
@@ -231,6 +248,8 @@ impl Real for f64 {
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 1.183_052_186_166_774_7e-271; // 2^-900
+    const FAINT: Self = 3.872_591_914_849_318_3e-121; // 2^-400
+    const NEAR: Self = 1.525_878_906_25e-5; // 2^-16
     const SCALE: Self = 3.121_748_550_315_992_3e144; // 2^480
     const LN_2: (Self, Self) = (
         std::f64::consts::LN_2 / 4_503_599_627_370_496.0,

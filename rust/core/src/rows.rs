@@ -17,10 +17,12 @@ use crate::real::Real;
 pub enum Stored {
     /// As the element type itself.
     Same,
-    /// As float16, to be read as float32.
+    /// As float16, to be read as float32 or float64.
     Half,
-    /// As bfloat16, to be read as float32.
+    /// As bfloat16, to be read as float32 or float64.
     Brain,
+    /// As float32, to be read as float64.
+    Single,
 }
 
 /// n rows of `width` numbers, borrowed.
@@ -64,9 +66,8 @@ impl<'a, T: Real> Rows<'a, T> {
     /// Rows anywhere in memory.
     ///
     /// # Safety
-    /// For each i < n and j < width, the `size` bytes of an element (two if `stored` is `Half` or `Brain`) at
-    /// `start + i * row_stride + j * column_stride` must be readable for `'a`. They need not be aligned. `Half`
-    /// and `Brain` are for float32 alone.
+    /// For each i < n and j < width, the bytes of an element as `stored` says (2 for `Half` and `Brain`, 4 for `Single`)
+    /// at `start + i * row_stride + j * column_stride` must be readable for `'a`. They need not be aligned.
     #[must_use]
     pub unsafe fn new(
         start: *const u8,
@@ -99,12 +100,28 @@ impl<'a, T: Real> Rows<'a, T> {
     /// Whether rows lie side by side as `T`, so that reading them costs nothing.
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
-        let size = size_of::<T>().cast_signed();
-        self.stored == Stored::Same
+        let row = (size_of::<T>() * self.width).cast_signed();
+        self.whole_rows().is_some_and(|step| step == row || self.n <= 1)
+    }
+
+    /// As [`read`](Rows::read), and if they are read in place, with some rows behind them, to be read over their end.
+    pub(crate) fn read_ahead<'b>(&self, rows: Range<usize>, block: &'b mut Vec<T>) -> &'b [T]
+    where
+        'a: 'b,
+    {
+        let behind = if self.is_contiguous() { T::LANES } else { 0 };
+        self.read(rows.start..rows.end + behind, block)
+    }
+
+    /// The step between rows, if each is an aligned slice of `T`.
+    fn whole_rows(&self) -> Option<isize> {
+        let (size, align) = (size_of::<T>().cast_signed(), align_of::<T>().cast_signed());
+        let whole = self.stored == Stored::Same
             && !self.swapped
             && self.start.addr().is_multiple_of(align_of::<T>())
             && (self.column_stride == size || self.width == 1)
-            && (self.row_stride == size * self.width.cast_signed() || self.n <= 1)
+            && self.row_stride % align == 0;
+        whole.then_some(self.row_stride)
     }
 
     /// The numbers of these rows, row after row: in place if they can be, else gathered into `block`.
@@ -127,7 +144,18 @@ impl<'a, T: Real> Rows<'a, T> {
         block.clear();
         block.resize(rows.len() * self.width, T::ZERO);
         // The smaller stride runs inside: whole cache lines are used up, in Fortran order too.
-        if self.column_stride.unsigned_abs() <= self.row_stride.unsigned_abs() || self.n == 1 {
+        if let Some(step) = self.whole_rows() {
+            for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
+                // SAFETY: row i < n starts inside the memory of `new`, aligned, and its numbers lie side by side.
+                let row = unsafe {
+                    std::slice::from_raw_parts(
+                        self.start.offset(i.cast_signed() * step).cast::<T>(),
+                        self.width,
+                    )
+                };
+                out.copy_from_slice(row);
+            }
+        } else if self.column_stride.unsigned_abs() <= self.row_stride.unsigned_abs() || self.n == 1 {
             for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
                 for (j, x) in out.iter_mut().enumerate() {
                     *x = self.element(i, j);
@@ -155,6 +183,11 @@ impl<'a, T: Real> Rows<'a, T> {
             Stored::Same if !self.swapped => unsafe { at.cast::<T>().read_unaligned() },
             // SAFETY: as above.
             Stored::Same => unsafe { at.cast::<T>().read_unaligned() }.swap_bytes(),
+            Stored::Single => {
+                // SAFETY: four readable bytes.
+                let bits = unsafe { at.cast::<u32>().read_unaligned() };
+                T::from_f64(f64::from(f32::from_bits(if self.swapped { bits.swap_bytes() } else { bits })))
+            }
             Stored::Half | Stored::Brain => {
                 // SAFETY: two readable bytes.
                 let bits = unsafe { at.cast::<u16>().read_unaligned() };
@@ -167,6 +200,16 @@ impl<'a, T: Real> Rows<'a, T> {
                 T::from_f64(f64::from(wide))
             }
         }
+    }
+}
+
+impl<'a> Rows<'a, f32> {
+    /// The same numbers, read as float64.
+    #[must_use]
+    pub fn widened(self) -> Rows<'a, f64> {
+        let stored = if self.stored == Stored::Same { Stored::Single } else { self.stored };
+        let Self { start, n, width, row_stride, column_stride, swapped, .. } = self;
+        Rows { start, n, width, row_stride, column_stride, stored, swapped, borrow: PhantomData }
     }
 }
 

@@ -19,18 +19,26 @@ use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::Real;
 use crate::rows::Rows;
-use crate::simd::{Kernel, dispatch};
+use crate::simd::{Kernel, aligned, dispatch};
 
+mod committee;
 mod entropy;
 mod gini;
+mod gradient;
 mod least_confidence;
 mod logits;
 mod margin;
 mod probabilities;
 mod top;
 mod validity;
+mod variance;
+mod votes;
 
+pub use committee::{CommitteeRequest, CommitteeScore, committee_scores, votes};
+pub use gradient::{GradientRequest, expected_gradient_length};
 pub use top::top_scores;
+pub use variance::ensemble_variance;
+pub use votes::{VoteRequest, vote_scores};
 
 use logits::Logits;
 use probabilities::Probabilities;
@@ -183,21 +191,22 @@ pub fn scores<T: Real>(
     let step = rows_in_a_block::<T>(c);
     let checked = |first, faulty: Vec<(usize, Fault)>| match faulty.first() {
         Some(&(row, fault)) if !request.nan_if_invalid => {
-            Err(Error::Row { argument: request.argument, row: first + row, fault })
+            Err(Error::Row { argument: request.argument, row: first + row, member: None, fault })
         }
         _ => Ok(()),
     };
     if n <= step {
         // A small call is one block.
         let (mut out, mut block) = (out, Vec::new());
-        let scoring = Scoring { rows: rows.read(0..n, &mut block), c, request, out: &mut out };
+        let scoring = Scoring { rows: rows.read(0..n, &mut block), n, c, request, out: &mut out };
         return checked(0, dispatch(par.level, scoring));
     }
     let jobs = Pieces { rest: out, first: 0, step, n };
     let level = par.level;
     par.run(jobs, n * c, Vec::new, |block, (first, mut out)| {
-        let rows = rows.read(first..first + step, block);
-        let scoring = Scoring { rows, c, request, out: &mut out };
+        let count = step.min(n - first);
+        let rows = rows.read_ahead(first..first + count, block);
+        let scoring = Scoring { rows, n: count, c, request, out: &mut out };
         checked(first, dispatch(level, scoring))
     })?;
     Ok(())
@@ -241,7 +250,9 @@ impl<'a, T> Iterator for Pieces<'a, T> {
 
 /// The kernel: scores a block of contiguous rows and lists those that are not valid, which score NaN.
 struct Scoring<'a, 'b, T> {
+    /// The rows, and perhaps some behind them.
     rows: &'a [T],
+    n: usize,
     c: usize,
     request: &'a Request<'a>,
     out: &'a mut [&'b mut [T]],
@@ -289,24 +300,24 @@ impl<T: Real> Scoring<'_, '_, T> {
         self,
         simd: S,
     ) -> Vec<(usize, Fault)> {
-        let Self { rows, c, request, out } = self;
-        let mut columns = vec![T::ZERO; probabilities::room::<T>(c)];
+        let Self { rows, n, c, request, out } = self;
+        let mut columns = vec![T::ZERO; probabilities::room::<T>(c) + T::LANES];
+        let columns = aligned(&mut columns);
         let mut faulty = Vec::new();
         let half_tolerance = T::splat(simd, T::from_f64(request.tolerance / 2.0));
-        let n = rows.len() / c;
         for first in (0..n).step_by(T::LANES) {
             let count = T::LANES.min(n - first);
             // The rows behind the group are there to be read over its end, not to be scored.
             let ahead = &rows[first * c..];
             let suspects = if LOGITS {
-                let read = Logits::read::<TURNED>(simd, ahead, c, &mut columns);
+                let read = Logits::read::<TURNED>(simd, ahead, c, columns);
                 for (score, out) in request.scores.iter().zip(&mut *out) {
                     let value = score.of_logits(simd, &read);
                     request.put(simd, score.largest(c), c, value, &mut out[first..first + count]);
                 }
                 read.suspects
             } else {
-                let read = Probabilities::read::<TURNED, LOGARITHM, LARGEST>(simd, ahead, c, &mut columns);
+                let read = Probabilities::read::<TURNED, LOGARITHM, LARGEST>(simd, ahead, c, columns);
                 A::apply(simd, &read, request, c, first..first + count, out);
                 read.suspects(simd, half_tolerance)
             };

@@ -61,6 +61,32 @@ impl Level {
     }
 }
 
+/// The rest of a buffer from its first 64-byte boundary on: lanes that lie across two cache lines cost twice (1.2 times
+/// the whole of a score, seen or not seen by the luck of the allocator).
+#[inline(always)]
+pub(crate) fn aligned<T>(buffer: &mut [T]) -> &mut [T] {
+    let ahead = buffer.as_ptr().align_offset(64).min(buffer.len());
+    &mut buffer[ahead..]
+}
+
+/// Asks for some numbers to be brought near while others are worked on: of rows that are turned, the hardware sees 16
+/// interleaved streams and foresees none. Where the machine knows no such request, nothing happens.
+#[inline(always)]
+pub(crate) fn prefetch<T>(numbers: &[T], range: std::ops::Range<usize>) {
+    #[cfg(target_arch = "x86_64")]
+    for at in range.step_by(64 / size_of::<T>()) {
+        let Some(number) = numbers.get(at) else { break };
+        // SAFETY: a hint, which reads nothing, about an address that is readable.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                std::ptr::from_ref(number).cast(),
+            );
+        };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (numbers, range);
+}
+
 /// A piece of work that is compiled once for each level.
 pub trait Kernel {
     /// What it leaves.

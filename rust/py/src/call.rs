@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use querist_core::error::Error;
 use querist_core::pool::Par;
@@ -18,6 +18,7 @@ const SMALL: usize = 1 << 14;
 pub(crate) struct Limits {
     threads: Option<usize>,
     deadline: Option<(f64, Instant)>,
+    progress: Option<Py<PyAny>>,
 }
 
 impl Limits {
@@ -48,7 +49,19 @@ impl Limits {
                 }
             }
         };
-        Ok(Self { threads, deadline })
+        Ok(Self { threads, deadline, progress: None })
+    }
+
+    /// Also tells a callable now and then which share of the work is done.
+    pub(crate) fn with_progress(mut self, progress: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        if let Some(progress) = progress {
+            if !progress.is_callable() {
+                let got = progress.get_type().name()?;
+                return Err(PyTypeError::new_err(format!("progress: expected a callable, got {got}")));
+            }
+            self.progress = Some(progress.clone().unbind());
+        }
+        Ok(self)
     }
 }
 
@@ -63,18 +76,24 @@ pub(crate) fn call<R: Send>(
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     let raise = |error| *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     #[expect(clippy::disallowed_methods, reason = "the deadline is the door's")]
-    let stop = || {
+    let stop = |done: f64| {
         if let Some((seconds, instant)) = limits.deadline
             && Instant::now() >= instant
         {
             raise(PyTimeoutError::new_err(format!("deadline: {seconds} s have passed")));
             return true;
         }
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is for one lifetime")]
-        match Python::attach(|py| py.check_signals()) {
+        let asked = Python::attach(|py| {
+            py.check_signals()?;
+            match &limits.progress {
+                Some(progress) => progress.call1(py, (done,)).map(|_| ()),
+                None => Ok(()),
+            }
+        });
+        match asked {
             Ok(()) => false,
-            Err(signal) => {
-                raise(signal);
+            Err(error) => {
+                raise(error);
                 true
             }
         }
@@ -87,7 +106,12 @@ pub(crate) fn call<R: Send>(
     let work = || catch_unwind(AssertUnwindSafe(|| work(par)));
     let done = if size < SMALL { work() } else { py.detach(work) };
     match done {
-        Ok(Ok(result)) => Ok(result),
+        Ok(Ok(result)) => {
+            if let Some(progress) = &limits.progress {
+                progress.call1(py, (1.0,))?;
+            }
+            Ok(result)
+        }
         Ok(Err(Error::Stopped)) => {
             let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);
             Err(raised.unwrap_or_else(|| PyKeyboardInterrupt::new_err(())))

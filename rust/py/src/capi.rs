@@ -11,6 +11,8 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use querist_core::integers::{Integers, Width};
+use querist_core::members::Members;
 use querist_core::real::Real;
 use querist_core::rows::{Rows, Stored};
 
@@ -20,6 +22,16 @@ pub(crate) enum Floats<'a> {
     Single(Rows<'a, f32>),
     /// float64.
     Double(Rows<'a, f64>),
+}
+
+impl<'a> Floats<'a> {
+    /// The same numbers, read as float64.
+    pub(crate) fn wide(self) -> Rows<'a, f64> {
+        match self {
+            Self::Single(rows) => rows.widened(),
+            Self::Double(rows) => rows,
+        }
+    }
 }
 
 /// How a dtype stores floats.
@@ -91,6 +103,126 @@ pub(crate) fn rows<'a>(
     Ok((floats, dtype))
 }
 
+/// The rows of a one- or two-dimensional array of floats, widened to float64.
+pub(crate) fn wide_rows<'a>(array: &'a Bound<'_, PyUntypedArray>, argument: &str) -> PyResult<Rows<'a, f64>> {
+    Ok(rows(array, argument)?.0.wide())
+}
+
+/// The members of a committee.
+pub(crate) enum Committee<'a> {
+    /// As [`Floats::Single`].
+    Single(Members<'a, f32>),
+    /// As [`Floats::Double`].
+    Double(Members<'a, f64>),
+}
+
+/// The members of a committee: a three-dimensional array of floats whose members lie along an axis, the others being
+/// rows and classes in this order. A two-dimensional one has rows of one number.
+pub(crate) fn members<'a>(
+    array: &'a Bound<'_, PyUntypedArray>,
+    member_axis: usize,
+    argument: &str,
+) -> PyResult<(Committee<'a>, Dtype)> {
+    let dtype = Dtype::of(array, argument)?;
+    let mut axes: Vec<(usize, isize)> =
+        array.shape().iter().copied().zip(array.strides().iter().copied()).collect();
+    let (m, member_stride) = axes.remove(member_axis);
+    let (n, row_stride) = axes[0];
+    let (c, class_stride) = axes.get(1).copied().unwrap_or((1, 0));
+    let swapped = array.dtype().is_native_byteorder() == Some(false);
+    let size = array.dtype().itemsize().cast_signed();
+    let start = data(array).cast_const();
+    let stored = match dtype {
+        Dtype::Float16 => Stored::Half,
+        Dtype::Bfloat16 => Stored::Brain,
+        Dtype::Float32 | Dtype::Float64 => Stored::Same,
+    };
+    // Where all numbers of a row lie side by side, in one order or the other.
+    let (m_signed, c_signed) = (m.cast_signed(), c.cast_signed());
+    let steps = if class_stride == size && member_stride == c_signed * size {
+        Some((c, 1))
+    } else if member_stride == size && class_stride == m_signed * size {
+        Some((1, m))
+    } else {
+        None
+    };
+    let layout = Layout {
+        start,
+        members: (m, member_stride),
+        shape: (n, c),
+        strides: (row_stride, class_stride),
+        stored,
+        swapped,
+        flat: steps.map(|steps| (steps, size)),
+    };
+    // SAFETY: numpy vouches for shape, strides and itemsize of its array, which `array` keeps alive for 'a.
+    let members = unsafe {
+        match dtype {
+            Dtype::Float64 => Committee::Double(layout.members()),
+            _ => Committee::Single(layout.members()),
+        }
+    };
+    Ok((members, dtype))
+}
+
+/// Where the numbers of a committee lie.
+struct Layout {
+    start: *const u8,
+    /// How many, and from one to the next.
+    members: (usize, isize),
+    shape: (usize, usize),
+    strides: (isize, isize),
+    stored: Stored,
+    swapped: bool,
+    /// Where all numbers of a row lie side by side: the steps of members and classes, and the size of a number.
+    flat: Option<((usize, usize), isize)>,
+}
+
+impl Layout {
+    /// # Safety
+    /// The elements at all these places must be readable for `'a`.
+    unsafe fn members<'a, T: Real>(&self) -> Members<'a, T> {
+        let (m, step) = self.members;
+        let each = (0..m.cast_signed()).map(|i| {
+            let start = self.start.wrapping_offset(i * step);
+            // SAFETY: member i < m is the sub-array at that offset.
+            unsafe { Rows::new(start, self.shape, self.strides, self.stored, self.swapped) }
+        });
+        let members = Members::new(each.collect());
+        let Some((steps, size)) = self.flat else { return members };
+        let (shape, strides) = ((self.shape.0, m * self.shape.1), (self.strides.0, size));
+        // SAFETY: the same elements, as the steps say.
+        let flat = unsafe { Rows::new(self.start, shape, strides, self.stored, self.swapped) };
+        members.with_flat(flat, steps)
+    }
+}
+
+/// A two-dimensional array of integers or booleans whose members lie along an axis.
+pub(crate) fn integers<'a>(
+    array: &'a Bound<'_, PyUntypedArray>,
+    member_axis: usize,
+    argument: &str,
+) -> PyResult<Integers<'a>> {
+    let dtype = array.dtype();
+    let signed = match dtype.kind() {
+        b'i' => true,
+        b'u' | b'b' => false,
+        _ => {
+            return Err(PyTypeError::new_err(format!(
+                "{argument}: expected an array of integers, got {}",
+                describe(&dtype)
+            )));
+        }
+    };
+    let swapped = dtype.is_native_byteorder() == Some(false);
+    let width = Width { bytes: dtype.itemsize(), signed, swapped };
+    let (shape, strides) = (array.shape(), array.strides());
+    let other = 1 - member_axis;
+    let (shape, strides) = ((shape[member_axis], shape[other]), (strides[member_axis], strides[other]));
+    // SAFETY: numpy vouches for shape, strides and itemsize of its array, which `array` keeps alive for 'a.
+    Ok(unsafe { Integers::new(data(array).cast_const(), shape, strides, width) })
+}
+
 /// The bytes of a one-dimensional boolean array, any byte but 0 true.
 pub(crate) fn bytes(array: &Bound<'_, PyUntypedArray>) -> Vec<u8> {
     let n = array.shape().first().copied().unwrap_or(0);
@@ -102,7 +234,7 @@ pub(crate) fn bytes(array: &Bound<'_, PyUntypedArray>) -> Vec<u8> {
 }
 
 /// A new array of n numbers and the right to fill it.
-pub(crate) fn output<T: Real + Element>(py: Python<'_>, n: usize) -> (Bound<'_, PyArray1<T>>, &mut [T]) {
+pub(crate) fn output<T: Element>(py: Python<'_>, n: usize) -> (Bound<'_, PyArray1<T>>, &mut [T]) {
     let array = PyArray1::zeros(py, n, false);
     // SAFETY: the array is new, so that nobody else holds it, and it is returned beside the slice, which the caller
     // drops before handing the array out.
@@ -145,15 +277,22 @@ pub(crate) fn given_output<'a, T: Real + Element>(
             "{argument}: expected a writeable, C-contiguous and aligned array"
         )));
     }
-    let (out, read) = (data.addr()..data.addr() + n * size_of::<T>(), extent(input));
-    if out.start < read.end && read.start < out.end {
+    // SAFETY: n aligned numbers of type T of a live, writeable, contiguous array; the caller of the Python function
+    // gave it to be written, and what overlaps an input is refused before anything is written.
+    let out = unsafe { std::slice::from_raw_parts_mut(data, n) };
+    check_apart(out, input, argument)?;
+    Ok(out)
+}
+
+/// Fails if an output shares memory with an input.
+pub(crate) fn check_apart<T>(out: &[T], input: &Bound<'_, PyUntypedArray>, argument: &str) -> PyResult<()> {
+    let (start, read) = (out.as_ptr().addr(), extent(input));
+    if start < read.end && read.start < start + size_of_val(out) {
         return Err(PyValueError::new_err(format!(
             "{argument}: shares memory with an input, which is never written"
         )));
     }
-    // SAFETY: n aligned numbers of type T of a live, writeable, contiguous array; the caller of the Python function
-    // gave it to be written, and it does not overlap the input.
-    Ok(unsafe { std::slice::from_raw_parts_mut(data, n) })
+    Ok(())
 }
 
 /// The addresses from the first to the last byte of an array.

@@ -8,6 +8,9 @@ use pyo3::prelude::*;
 mod arguments;
 mod call;
 mod capi;
+mod change;
+mod committee;
+mod density;
 mod score;
 mod select;
 mod settings;
@@ -15,6 +18,12 @@ mod settings;
 /// The compiled part of querist. Private: use the functions of the package.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::change::{expected_gradient_length, gram, variance_reduction, variance_reduction_picks};
+    #[pymodule_export]
+    use super::committee::{committee, ensemble_variance, vote_scores, votes};
+    #[pymodule_export]
+    use super::density::{knn_density, linear_density, linear_density_csr, pairwise_density, spread};
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]

@@ -13,7 +13,7 @@ use crate::capi::{self, Dtype, Floats};
 use crate::select::picks;
 
 /// How far probabilities of a dtype may be from [0, 1] and their sum from 1. float64 is often float32, widened.
-fn tolerance(dtype: Dtype) -> f64 {
+pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::Float32 | Dtype::Float64 => 1e-3,
         Dtype::Float16 => 5e-3,
@@ -98,30 +98,43 @@ fn fill<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let n = rows.len();
-    let mut slices = Vec::with_capacity(request.scores.len());
-    let arrays = if let Some(arrays) = out {
-        for (i, given) in arrays.iter().enumerate() {
-            let slice: &mut [T] = capi::given_output(given, n, array, "out")?;
-            if slices.iter().any(|other: &&mut [T]| capi::overlap(other, slice)) {
-                return Err(PyValueError::new_err(format!("out: array {i} shares memory with another one")));
-            }
-            slices.push(slice);
-        }
-        arrays.to_vec()
-    } else {
-        request
-            .scores
-            .iter()
-            .map(|_| {
-                let (array, slice) = capi::output::<T>(py, n);
-                slices.push(slice);
-                array.into_any()
-            })
-            .collect()
-    };
+    let (arrays, slices) = outputs(py, array, rows.len(), request.scores.len(), out)?;
     call(py, limits, array.len(), move |par| core::scores(rows, request, slices, par))?;
     Ok(arrays)
+}
+
+/// Arrays, and their memory to be written.
+type Outputs<'a, 'py, T> = (Vec<Bound<'py, PyAny>>, Vec<&'a mut [T]>);
+
+/// `count` outputs of n numbers: the given ones, or new ones.
+pub(crate) fn outputs<'a, 'py, T: Real + Element>(
+    py: Python<'py>,
+    input: &Bound<'py, PyUntypedArray>,
+    n: usize,
+    count: usize,
+    out: Option<&'a [Bound<'py, PyAny>]>,
+) -> PyResult<Outputs<'a, 'py, T>>
+where
+    'py: 'a,
+{
+    let mut slices = Vec::with_capacity(count);
+    let Some(given) = out else {
+        let new = (0..count).map(|_| {
+            let (array, slice) = capi::output::<T>(py, n);
+            slices.push(slice);
+            array.into_any()
+        });
+        let arrays = new.collect();
+        return Ok((arrays, slices));
+    };
+    for (i, array) in given.iter().enumerate() {
+        let slice: &mut [T] = capi::given_output(array, n, input, "out")?;
+        if slices.iter().any(|other: &&mut [T]| capi::overlap(other, slice)) {
+            return Err(PyValueError::new_err(format!("out: array {i} shares memory with another one")));
+        }
+        slices.push(slice);
+    }
+    Ok((given.to_vec(), slices))
 }
 
 /// The k rows of the highest score.

@@ -14,11 +14,15 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use crate::real::{Real, all_lanes};
+use crate::simd::prefetch;
 use crate::simd::transpose::turn;
 use crate::sum::{BLOCK, Sum};
 
 /// Rows of up to this many numbers are turned; folding the lanes of a longer row costs less than turning it.
 pub(super) const SHORT: usize = 64;
+
+/// How many numbers ahead short rows are asked for.
+const AHEAD: usize = 1024;
 
 /// Sums of a long row that are kept until they are folded.
 const KEPT: usize = 7;
@@ -57,6 +61,7 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
     ) -> Self {
         let rows = &ahead[..ahead.len().min(T::LANES * c)];
         let mut read = if TURNED {
+            prefetch(ahead, AHEAD..AHEAD + T::LANES * c);
             turn(simd, ahead, c, columns, T::ZERO);
             let mut sums = Sums::<T, S>::new(simd);
             for block in columns[..T::LANES * c].chunks(T::LANES * BLOCK) {

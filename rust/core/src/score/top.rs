@@ -5,7 +5,7 @@
 //! the rest r spread evenly over the other c − 1 classes (Fano's inequality). So a block is first scored by least
 //! confidence, which is u and costs no logarithm; only the groups of rows that hold a u with B(u) above the bar are
 //! scored by entropy. The picks are those of scoring every row. Where rows are not certain enough for this to
-//! pay, it is tried again only every sixteenth block.
+//! pay, it is tried again less and less often.
 
 use super::{Request, Score, Scoring, check_classes, rows_in_a_block};
 use crate::error::{Error, Fault};
@@ -13,10 +13,10 @@ use crate::pool::Par;
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::select::{Picks, TopK};
-use crate::simd::{Level, dispatch};
+use crate::simd::{Level, aligned, dispatch};
 
-/// Blocks that a thread waits after an attempt that did not pay.
-const REST: usize = 15;
+/// Blocks that a thread waits at most after an attempt that did not pay: an attempt costs a third of a block.
+const LONGEST_REST: usize = 255;
 
 /// The k rows of the highest score: exactly the picks of scoring every row and then `top_k`. `available`, if given,
 /// has one byte a row, not 0 where the row may be picked; other rows are not asked to be valid. O(n c) time,
@@ -46,6 +46,7 @@ pub fn top_scores<T: Real>(
         bar: None,
         floor: T::ZERO,
         rest: 0,
+        next_rest: 15,
         skipped: 0,
     };
     let workers = par.run((0..n).step_by(step), n * c, start, |worker, first| {
@@ -56,7 +57,7 @@ pub fn top_scores<T: Real>(
         let watched = |row: usize| available.is_none_or(|available| available[row] != 0);
         match faulty.into_iter().find(|(row, _)| watched(first + row)) {
             Some((row, fault)) if !request.nan_if_invalid => {
-                Err(Error::Row { argument: request.argument, row: first + row, fault })
+                Err(Error::Row { argument: request.argument, row: first + row, member: None, fault })
             }
             _ => Ok(()),
         }
@@ -107,6 +108,8 @@ struct Worker<T> {
     floor: T,
     /// Blocks to go before the next attempt to skip.
     rest: usize,
+    /// How many that will be after the next one that does not pay.
+    next_rest: usize,
     skipped: usize,
 }
 
@@ -124,22 +127,24 @@ impl<T: Real> Worker<T> {
         level: Level,
     ) -> Vec<(usize, Fault)> {
         let n = rows.len() / c;
-        let mut scores = std::mem::take(&mut self.scores);
-        scores.resize(n, T::ZERO);
+        let mut kept = std::mem::take(&mut self.scores);
+        kept.resize(n + T::LANES, T::ZERO);
+        let scores = &mut aligned(&mut kept)[..n];
         let score = |rows: &[T], request: &Request<'_>, out: &mut [T]| {
-            dispatch(level, Scoring { rows, c, request, out: &mut [out] })
+            dispatch(level, Scoring { rows, n: out.len(), c, request, out: &mut [out] })
         };
         let faulty;
         if bound.is_some_and(|bound| self.should_try(bound)) {
             let certainty = Request { scores: &[Score::LeastConfidence], normalize: false, ..*request };
-            faulty = score(rows, &certainty, &mut scores);
+            faulty = score(rows, &certainty, scores);
             // NaN, a row that is not valid, is not under the floor.
             let under = |u: &[T]| u.iter().all(|&u| u < self.floor);
             let skipped: usize = scores.chunks(T::LANES).filter(|u| under(u)).map(<[T]>::len).sum();
             if skipped * 2 < n {
-                self.rest = REST;
-                score(rows, request, &mut scores);
-                self.top.offer(&scores, first, available, level);
+                self.rest = self.next_rest;
+                self.next_rest = (self.next_rest * 2).min(LONGEST_REST);
+                score(rows, request, scores);
+                self.top.offer(scores, first, available, level);
             } else {
                 self.skipped += skipped;
                 for (group, u) in scores.chunks_mut(T::LANES).enumerate().filter(|(_, u)| !under(u)) {
@@ -149,10 +154,10 @@ impl<T: Real> Worker<T> {
                 }
             }
         } else {
-            faulty = score(rows, request, &mut scores);
-            self.top.offer(&scores, first, available, level);
+            faulty = score(rows, request, scores);
+            self.top.offer(scores, first, available, level);
         }
-        self.scores = scores;
+        self.scores = kept;
         faulty
     }
 

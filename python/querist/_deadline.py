@@ -1,0 +1,31 @@
+"""A deadline that several calls of the core share."""
+
+from __future__ import annotations
+
+import time
+
+
+class Deadline:
+    """Counts down from when it is made."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._start = time.monotonic()
+
+    def left(self) -> float | None:
+        """Seconds that are left; None if there is no deadline.
+
+        What is no number of seconds is given back as it is: the core has the error for it.
+
+        Raises
+        ------
+        TimeoutError
+            If none is left.
+        """
+        if not isinstance(self._seconds, int | float) or not self._seconds >= 0:
+            return self._seconds
+        left = self._seconds - (time.monotonic() - self._start)
+        if left < 0:
+            msg = f"deadline: {self._seconds} s have passed"
+            raise TimeoutError(msg)
+        return left

@@ -1,0 +1,34 @@
+//! Density of each row among the rows of a pool or a reference set: always larger where it is denser.
+//!
+//! * [`linear`]: the mean of a similarity that is linear in each row (cosine, dot product, squared distance) needs the mean
+//!   row only: O(n d), two reads, never a pair.
+//! * [`sparse`]: the same for CSR, O(nnz).
+//! * [`pairwise`]: the mean of a kernel of the distance, over all pairs, tile by tile; each pair once.
+//! * [`nearest`]: the mean distance to the k nearest.
+
+pub mod linear;
+pub mod nearest;
+pub mod pairwise;
+pub mod sparse;
+
+use crate::error::Error;
+
+/// Fails unless both have as many columns, at least one.
+fn same_width(d: usize, reference: usize) -> Result<(), Error> {
+    let wrong = |argument, expected: String, got: usize| {
+        Err(Error::Shape { argument, expected, got: got.to_string() })
+    };
+    if d == 0 {
+        return wrong("features", "at least one column".to_owned(), d);
+    }
+    if reference != d {
+        return wrong("reference", format!("{d} columns, as features"), reference);
+    }
+    Ok(())
+}
+
+/// Elements' worth of work in n × m pairs: a pair costs about d / 8 of what reading an element does.
+#[must_use]
+pub fn work(n: usize, m: usize, d: usize) -> usize {
+    n.saturating_mul(m).saturating_mul(d / 8 + 1)
+}

@@ -1,0 +1,227 @@
+//! Density by the k nearest neighbours: 1 / their mean distance (Loftsgaarden & Quesenberry 1965; typicality of Hacohen
+//! et al. 2022).
+//!
+//! Each pair is computed once and offered to both of its rows. A job takes the bars of its rows (the k-th best distance so
+//! far) as they stand when it begins, notes the pairs under a bar, and gives them in when it ends; blocks with themselves
+//! go first, so that there is a bar for all others. The k best are those of a total order (distance, then index), and
+//! so do not depend on who came when. The distances of these k are then computed in float64.
+
+use std::sync::{Mutex, PoisonError};
+
+use fearless_simd::Simd;
+use fearless_simd::prelude::*;
+
+use super::pairwise::{Counted, Worker};
+use super::{same_width, work};
+use crate::distance::{Block, Space, normalise, squared_distances};
+use crate::error::Error;
+use crate::pool::Par;
+use crate::real::{Real, all_lanes};
+use crate::rows::Rows;
+use crate::tile::{Epilogue, side};
+
+/// What nearness is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    /// ‖x − y‖.
+    Euclidean,
+    /// 1 − cos; a row of zeros has cosine 0 to all.
+    Cosine,
+}
+
+/// 1 / (mean distance to the k nearest other rows), +∞ where that is 0. O(n² d / 2) time, O(n k) memory.
+///
+/// # Errors
+/// [`Error::Row`] for a row that is not finite; [`Error::Shape`] if there are not k other rows; [`Error::Stopped`].
+pub fn knn_density<T: Real>(
+    rows: &Rows<'_, T>,
+    k: usize,
+    distance: Distance,
+    out: &mut [T],
+    par: Par<'_>,
+) -> Result<(), Error> {
+    let (n, d) = (rows.len(), rows.width());
+    same_width(d, d)?;
+    let wrong = |argument, expected: String, got: usize| {
+        Err(Error::Shape { argument, expected, got: got.to_string() })
+    };
+    if out.len() != n {
+        return wrong("out", format!("{n} elements"), out.len());
+    }
+    if n == 0 {
+        return Ok(());
+    }
+    if k == 0 || k >= n {
+        return wrong("k", format!("1 to {} (the other rows)", n - 1), k);
+    }
+    let space = match distance {
+        Distance::Euclidean => Space::around(rows),
+        Distance::Cosine => Space::Cosine,
+    };
+    let side = side::<T>(d);
+    let blocks = n.div_ceil(side);
+    let best: Vec<Mutex<Best<T>>> =
+        (0..n).step_by(side).map(|first| Mutex::new(Best::new(side.min(n - first), k))).collect();
+    let lock = |i: usize| best[i].lock().unwrap_or_else(PoisonError::into_inner);
+    let others = (0..blocks).flat_map(|i| (i + 1..blocks).map(move |j| (i, j)));
+    let jobs = Counted::new((0..blocks).map(|i| (i, i)).chain(others), blocks * (blocks + 1) / 2);
+    let start = || (Worker::default(), Noting::default());
+    par.run(jobs, work(n, n / 2 + 1, d), start, |(worker, noting), (i, j)| {
+        worker.load((rows, "features"), (rows, "features"), (i, j), side, &space, par)?;
+        // One lock at a time: i and j may be the same.
+        noting.row_bars.clone_from(&lock(i).bars);
+        noting.column_bars.clone_from(&lock(j).bars);
+        noting.begin(&worker.right, i == j);
+        squared_distances(&worker.left, &worker.right, noting, &mut worker.strip, par.level);
+        let mut left = lock(i);
+        for &(row, column, d2) in &noting.for_rows {
+            left.offer(row, (d2, j * side + column));
+        }
+        drop(left);
+        let mut right = lock(j);
+        for &(row, column, d2) in &noting.for_columns {
+            right.offer(column, (d2, i * side + row));
+        }
+        Ok(())
+    })?;
+    let found: Vec<Best<T>> =
+        best.into_iter().map(|best| best.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
+    let jobs = out.chunks_mut(side).zip(found).enumerate();
+    par.run(
+        jobs,
+        work(n, k, d),
+        || (Vec::new(), Vec::new()),
+        |(one, other), (i, (out, best))| {
+            for (row, out) in out.iter_mut().enumerate() {
+                let x = rows.read(i * side + row..i * side + row + 1, one);
+                let mut sum = 0.0;
+                for &(_, neighbour) in best.of(row) {
+                    sum += exact(x, rows.read(neighbour..neighbour + 1, other), distance);
+                }
+                *out = T::from_f64(k as f64 / sum);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+/// The distance of two rows, in float64.
+fn exact<T: Real>(x: &[T], y: &[T], distance: Distance) -> f64 {
+    let squared = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
+    let wide = |x: &[T]| x.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
+    let (mut x, mut y) = (wide(x), wide(y));
+    match distance {
+        Distance::Euclidean => squared(&x, &y).sqrt(),
+        Distance::Cosine => {
+            if [&x, &y].iter().any(|x| x.iter().all(|&x| x == 0.0)) {
+                return 1.0;
+            }
+            normalise(&mut x);
+            normalise(&mut y);
+            squared(&x, &y) / 2.0
+        }
+    }
+}
+
+/// The k nearest of each row of a block.
+struct Best<T> {
+    k: usize,
+    /// For each row up to k candidates, nearest first.
+    nearest: Vec<(T, usize)>,
+    counts: Vec<usize>,
+    /// What a squared distance must not exceed to be among them.
+    bars: Vec<T>,
+}
+
+impl<T: Real> Best<T> {
+    fn new(rows: usize, k: usize) -> Self {
+        Self {
+            k,
+            nearest: vec![(T::INFINITY, 0); rows * k],
+            counts: vec![0; rows],
+            bars: vec![T::INFINITY; rows],
+        }
+    }
+
+    fn of(&self, row: usize) -> &[(T, usize)] {
+        &self.nearest[row * self.k..][..self.counts[row]]
+    }
+
+    fn offer(&mut self, row: usize, candidate: (T, usize)) {
+        let (k, count) = (self.k, self.counts[row]);
+        let nearest = &mut self.nearest[row * k..][..k];
+        let before =
+            |other: &(T, usize)| other.0 < candidate.0 || other.0 == candidate.0 && other.1 < candidate.1;
+        let place = nearest[..count].partition_point(before);
+        if place == k {
+            return;
+        }
+        nearest[place..(count + 1).min(k)].rotate_right(1);
+        nearest[place] = candidate;
+        self.counts[row] = (count + 1).min(k);
+        if self.counts[row] == k {
+            self.bars[row] = nearest[k - 1].0;
+        }
+    }
+}
+
+/// The epilogue: notes the pairs that are under a bar.
+struct Noting<T> {
+    row_bars: Vec<T>,
+    /// −∞ for columns that are no rows.
+    column_bars: Vec<T>,
+    /// A block with itself: offered to rows only, and no row to itself.
+    itself: bool,
+    /// Row, column and squared distance.
+    for_rows: Vec<(usize, usize, T)>,
+    for_columns: Vec<(usize, usize, T)>,
+}
+
+impl<T: Real> Default for Noting<T> {
+    fn default() -> Self {
+        let (row_bars, column_bars) = (Vec::new(), Vec::new());
+        Self { row_bars, column_bars, itself: false, for_rows: Vec::new(), for_columns: Vec::new() }
+    }
+}
+
+impl<T: Real> Noting<T> {
+    fn begin(&mut self, right: &Block<T>, itself: bool) {
+        self.column_bars.resize(right.width(), T::MINUS_INFINITY);
+        self.itself = itself;
+        self.for_rows.clear();
+        self.for_columns.clear();
+    }
+
+    #[inline(never)]
+    fn note(&mut self, row: usize, at: usize, d2: &[T], mut set: u64) {
+        while set != 0 {
+            let lane = set.trailing_zeros() as usize;
+            let (column, d2) = (at + lane, d2[lane]);
+            set &= set - 1;
+            if d2 <= self.row_bars[row] && d2 < T::INFINITY && !(self.itself && row == column) {
+                self.for_rows.push((row, column, d2));
+            }
+            if !self.itself && d2 <= self.column_bars[column] {
+                self.for_columns.push((row, column, d2));
+            }
+        }
+    }
+}
+
+impl<T: Real> Epilogue<T> for Noting<T> {
+    #[inline(always)]
+    fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [T], width: usize) {
+        for (r, row) in pairs.chunks_exact(width).enumerate() {
+            let bar = T::splat(simd, self.row_bars[first + r]);
+            for at in (0..width).step_by(T::LANES) {
+                let d2 = T::load(simd, &row[at..][..T::LANES]);
+                let bars = bar.max(T::load(simd, &self.column_bars[at..][..T::LANES]));
+                let under = d2.simd_le(bars).to_bitmask() & all_lanes::<T>();
+                if under != 0 {
+                    self.note(first + r, at, &row[at..][..T::LANES], under);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The mean over all pairs of a kernel of their distance (information density: Settles & Craven 2008).
+//!
+//! Within one set each pair is computed once: a block of pairs adds to its rows and, turned, to its columns. The parts of
+//! a row's sum come from blocks on different threads; [`InOrder`] adds them in the order of the blocks, so that the sum has the
+//! same bits for any number of threads.
+
+use fearless_simd::Simd;
+use fearless_simd::prelude::*;
+
+use super::{same_width, work};
+use crate::distance::{Block, Space, squared_distances};
+use crate::error::Error;
+use crate::pool::Par;
+use crate::real::Real;
+use crate::rows::Rows;
+use crate::sum::{BLOCK, Sum};
+use crate::tile::{Epilogue, InOrder, side};
+
+/// A similarity of two rows by their distance, 1 where they are the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Similarity {
+    /// 1 / (1 + d).
+    Euclidean,
+    /// exp(−γ d²).
+    Rbf {
+        /// γ.
+        gamma: f64,
+    },
+}
+
+/// For each row, the sum of its similarities and of their squares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sums {
+    /// Σ s.
+    pub sum: Vec<f64>,
+    /// Σ s², empty unless asked for.
+    pub squares: Vec<f64>,
+}
+
+/// Sums over the pairs within one set; each row's similarity to itself, which is 1, counts if `include_self`.
+/// O(n² d / 2) time, O(n) memory.
+///
+/// # Errors
+/// [`Error::Row`] for a row that is not finite; [`Error::Shape`]; [`Error::Stopped`].
+pub fn within<T: Real>(
+    rows: &Rows<'_, T>,
+    similarity: Similarity,
+    include_self: bool,
+    par: Par<'_>,
+) -> Result<Vec<f64>, Error> {
+    let (n, d) = (rows.len(), rows.width());
+    same_width(d, d)?;
+    let (side, space) = (side::<T>(d), Space::around(rows));
+    let blocks = n.div_ceil(side);
+    let sums = wholes(n, side);
+    let jobs =
+        Counted::new((0..blocks).flat_map(|i| (i..blocks).map(move |j| (i, j))), blocks * (blocks + 1) / 2);
+    par.run(jobs, work(n, n / 2 + 1, d), Worker::default, |worker, (i, j)| {
+        worker.load((rows, "features"), (rows, "features"), (i, j), side, &space, par)?;
+        let mut epilogue = Adding::new(similarity, &worker.left, &worker.right);
+        epilogue.by_columns = i != j;
+        if i == j && !include_self {
+            epilogue.skips = (0..worker.left.len()).map(|row| (row, row)).collect();
+        }
+        squared_distances(&worker.left, &worker.right, &mut epilogue, &mut worker.strip, par.level);
+        if i != j {
+            sums[j].bring(i, epilogue.column_sums(), add);
+        }
+        sums[i].bring(j, epilogue.rows, add);
+        Ok(())
+    })?;
+    Ok(sums.into_iter().flat_map(InOrder::into_whole).collect())
+}
+
+/// Sums over the pairs of each row with all rows of a reference set, and of their squares if asked for. Where `own` is
+/// given, row `own[j]` is reference row j itself, and the pair is left out. O(n m d) time, O(n) memory.
+///
+/// # Errors
+/// As [`within`].
+pub fn against<T: Real>(
+    rows: &Rows<'_, T>,
+    reference: &Rows<'_, T>,
+    own: Option<&[usize]>,
+    similarity: Similarity,
+    squares: bool,
+    par: Par<'_>,
+) -> Result<Sums, Error> {
+    let (n, m, d) = (rows.len(), reference.len(), rows.width());
+    same_width(d, reference.width())?;
+    let (side, space) = (side::<T>(d), Space::around(reference));
+    let (blocks, across) = (n.div_ceil(side), m.div_ceil(side));
+    let (sums, squared) = (wholes(n, side), wholes(n, side));
+    let jobs = (0..blocks).flat_map(|i| (0..across).map(move |j| (i, j)));
+    let jobs = Counted::new(jobs, blocks * across);
+    par.run(jobs, work(n, m, d), Worker::default, |worker, (i, j)| {
+        worker.load((rows, "features"), (reference, "reference"), (i, j), side, &space, par)?;
+        let mut epilogue = Adding::new(similarity, &worker.left, &worker.right);
+        epilogue.by_squares = squares;
+        if let Some(own) = own {
+            let here = own.iter().skip(j * side).take(side).enumerate();
+            let inside = here.filter(|&(_, &own)| (i * side..i * side + worker.left.len()).contains(&own));
+            epilogue.skips = inside.map(|(column, &own)| (own - i * side, column)).collect();
+            epilogue.skips.sort_unstable();
+        }
+        squared_distances(&worker.left, &worker.right, &mut epilogue, &mut worker.strip, par.level);
+        sums[i].bring(j, epilogue.rows, add);
+        if squares {
+            squared[i].bring(j, epilogue.squares, add);
+        }
+        Ok(())
+    })?;
+    let all =
+        |parts: Vec<InOrder<Vec<f64>, Vec<f64>>>| parts.into_iter().flat_map(InOrder::into_whole).collect();
+    Ok(Sums { sum: all(sums), squares: if squares { all(squared) } else { Vec::new() } })
+}
+
+/// Sums over so many pairs as means.
+pub fn means<T: Real>(sums: &[f64], counts: &[usize], out: &mut [T]) {
+    for ((out, sum), &count) in out.iter_mut().zip(sums).zip(counts) {
+        *out = T::from_f64(sum / count as f64);
+    }
+}
+
+fn wholes(n: usize, side: usize) -> Vec<InOrder<Vec<f64>, Vec<f64>>> {
+    (0..n).step_by(side).map(|first| InOrder::new(vec![0.0; side.min(n - first)])).collect()
+}
+
+#[expect(clippy::ptr_arg, reason = "a part is added to a whole as `InOrder` has it")]
+fn add(whole: &mut Vec<f64>, part: Vec<f64>) {
+    for (whole, part) in whole.iter_mut().zip(part) {
+        *whole += part;
+    }
+}
+
+/// Jobs whose number is known, for the progress of a call.
+pub(super) struct Counted<I> {
+    jobs: I,
+    left: usize,
+}
+
+impl<I: Iterator> Counted<I> {
+    pub(super) fn new(jobs: I, count: usize) -> Self {
+        Self { jobs, left: count }
+    }
+}
+
+impl<I: Iterator> Iterator for Counted<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.left = self.left.saturating_sub(1);
+        self.jobs.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// What a thread holds.
+pub(super) struct Worker<T> {
+    pub(super) left: Block<T>,
+    pub(super) right: Block<T>,
+    pub(super) strip: Vec<T>,
+    /// The block that `left` holds.
+    held: Option<usize>,
+}
+
+impl<T: Real> Default for Worker<T> {
+    fn default() -> Self {
+        Self { left: Block::default(), right: Block::default(), strip: Vec::new(), held: None }
+    }
+}
+
+impl<T: Real> Worker<T> {
+    /// Loads block i of the rows on the left (unless it is there) and block j of those across on the right.
+    pub(super) fn load(
+        &mut self,
+        (rows, argument): (&Rows<'_, T>, &'static str),
+        (across, across_argument): (&Rows<'_, T>, &'static str),
+        (i, j): (usize, usize),
+        side: usize,
+        space: &Space<T>,
+        par: Par<'_>,
+    ) -> Result<(), Error> {
+        if self.held != Some(i) {
+            self.held = None;
+            self.left.load(rows, i * side..(i + 1) * side, space, argument, par.level)?;
+            self.held = Some(i);
+        }
+        self.right.load(across, j * side..(j + 1) * side, space, across_argument, par.level)
+    }
+}
+
+/// The epilogue: similarities, added up by rows and, if asked for, by columns.
+struct Adding<T> {
+    similarity: Similarity,
+    rows: Vec<f64>,
+    squares: Vec<f64>,
+    columns: Vec<T>,
+    columns_low: Vec<T>,
+    /// Columns that are rows of the right block.
+    across: usize,
+    by_columns: bool,
+    by_squares: bool,
+    /// Pairs that do not count, a row and a column each, in order.
+    skips: Vec<(usize, usize)>,
+}
+
+impl<T: Real> Adding<T> {
+    fn new(similarity: Similarity, left: &Block<T>, right: &Block<T>) -> Self {
+        Self {
+            similarity,
+            rows: Vec::with_capacity(left.len()),
+            squares: Vec::new(),
+            columns: vec![T::ZERO; right.width()],
+            columns_low: vec![T::ZERO; right.width()],
+            across: right.len(),
+            by_columns: false,
+            by_squares: false,
+            skips: Vec::new(),
+        }
+    }
+
+    fn column_sums(&self) -> Vec<f64> {
+        let columns = self.columns.iter().zip(&self.columns_low);
+        columns.map(|(high, low)| high.to_f64() + low.to_f64()).take(self.across).collect()
+    }
+
+    /// Similarities in place of squared distances.
+    #[inline(always)]
+    fn apply<S: Simd>(&self, simd: S, pairs: &mut [T]) {
+        match self.similarity {
+            Similarity::Euclidean => {
+                let one = T::splat(simd, T::ONE);
+                for d2 in pairs.chunks_exact_mut(T::LANES) {
+                    (one / (one + T::load(simd, d2).sqrt())).store_slice(d2);
+                }
+            }
+            Similarity::Rbf { gamma } => {
+                let (gamma, least) = (T::splat(simd, T::from_f64(-gamma)), T::splat(simd, T::EXP_MIN));
+                let zero = T::splat(simd, T::ZERO);
+                for d2 in pairs.chunks_exact_mut(T::LANES) {
+                    let exponent = T::load(simd, d2) * gamma;
+                    let similarity = T::exp(simd, exponent.max(least));
+                    exponent.simd_lt(least).select(zero, similarity).store_slice(d2);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> Epilogue<T> for Adding<T> {
+    #[inline(always)]
+    fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [T], width: usize) {
+        self.apply(simd, pairs);
+        let rows = pairs.len() / width;
+        let from = self.skips.partition_point(|&(row, _)| row < first);
+        for &(row, column) in self.skips[from..].iter().take_while(|&&(row, _)| row < first + rows) {
+            pairs[(row - first) * width + column] = T::ZERO;
+        }
+        for row in pairs.chunks_exact(width) {
+            let (mut sum, mut squares) = (Sum::<T, S>::new(simd), Sum::<T, S>::new(simd));
+            for block in row.chunks(T::LANES * BLOCK) {
+                for s in block.chunks_exact(T::LANES) {
+                    let s = T::load(simd, s);
+                    sum.block += s;
+                    if self.by_squares {
+                        squares.block = s.mul_add(s, squares.block);
+                    }
+                }
+                sum.close(simd);
+                squares.close(simd);
+            }
+            self.rows.push(sum.fold());
+            if self.by_squares {
+                self.squares.push(squares.fold());
+            }
+        }
+        if self.by_columns {
+            let sums =
+                self.columns.chunks_exact_mut(T::LANES).zip(self.columns_low.chunks_exact_mut(T::LANES));
+            for (at, (high, low)) in sums.enumerate() {
+                let mut sum = Sum::<T, S> {
+                    block: T::splat(simd, T::ZERO),
+                    high: T::load(simd, high),
+                    low: T::load(simd, low),
+                };
+                for row in pairs.chunks_exact(width) {
+                    sum.block += T::load(simd, &row[at * T::LANES..][..T::LANES]);
+                }
+                sum.close(simd);
+                sum.high.store_slice(high);
+                sum.low.store_slice(low);
+            }
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! Scores of a committee's predictions: how much its members disagree on a row, and how uncertain their consensus is.
+//!
+//! * BALD = mean KL of the members to their consensus q = Σ w p = Jensen-Shannon divergence (Houlsby 2011, Lin 1991)
+//! * max disagreement: the largest of these (McCallum & Nigam 1998 take the mean, modAL the largest)
+//! * consensus entropy, margin, least confidence: the row scores of q
+//! * vote entropy and variation ratio of the members' first choices (Dagan & Engelson 1995, Freeman 1965)
+//!
+//! All in one read, 16 rows at once, a row in each lane. H(q) − mean H(p) would be the cheapest way to BALD, and cancels:
+//! in float32, for members that differ by 10^-4, its median relative error is 29. Here
+//! KL(p ‖ q) = Σ q φ(p / q), φ(u) = u ln u − u + 1 ≥ 0, of which every term is relatively accurate, as p − q is computed
+//! before q is rounded: q = p₁ + s, s = Σ w (p − p₁), so p − q = (p − p₁) − s, and identical members give exactly 0. A first
+//! member that is far from the others costs no digits: then it makes the divergence as large as the rounding.
+//! Classes are taken in chunks, so that many of them do not leave the cache; within one, class by class, so that q and
+//! what belongs to it stay in registers.
+
+use std::ops::Range;
+
+use fearless_simd::Simd;
+use fearless_simd::prelude::*;
+
+use super::{BLOCK, Pieces, validity};
+use crate::error::{Error, Fault};
+use crate::members::{Block, Members};
+use crate::pool::Par;
+use crate::real::{Real, all_lanes};
+use crate::simd::{Kernel, aligned, dispatch};
+use crate::sum::Sum;
+
+/// A committee score by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitteeScore {
+    /// The mean KL divergence of the members to their consensus, in nats.
+    Bald,
+    /// The largest KL divergence of a member to the consensus, in nats.
+    MaxDisagreement,
+    /// Entropy of the consensus, in nats.
+    ConsensusEntropy,
+    /// 1 − (q₁ − q₂) of the consensus.
+    ConsensusMargin,
+    /// 1 − q₁ of the consensus.
+    ConsensusLeastConfidence,
+    /// Entropy of the members' first choices, in nats.
+    VoteEntropy,
+    /// 1 − the share of the most frequent first choice.
+    VariationRatio,
+}
+
+impl CommitteeScore {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Bald,
+        Self::MaxDisagreement,
+        Self::ConsensusEntropy,
+        Self::ConsensusMargin,
+        Self::ConsensusLeastConfidence,
+        Self::VoteEntropy,
+        Self::VariationRatio,
+    ];
+
+    /// Its public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bald => "bald",
+            Self::MaxDisagreement => "max_disagreement",
+            Self::ConsensusEntropy => "consensus_entropy",
+            Self::ConsensusMargin => "consensus_margin",
+            Self::ConsensusLeastConfidence => "consensus_least_confidence",
+            Self::VoteEntropy => "vote_entropy",
+            Self::VariationRatio => "variation_ratio",
+        }
+    }
+
+    /// The score of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|score| score.name() == name)
+    }
+}
+
+/// What is asked of a committee.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitteeRequest<'a> {
+    /// The argument that holds the predictions, for errors.
+    pub argument: &'static str,
+    /// Which scores.
+    pub scores: &'a [CommitteeScore],
+    /// One for each member, not negative, not all 0; a member of weight 0 is not there. None: all the same.
+    pub weights: Option<&'a [f64]>,
+    /// How far Σp may be from 1, and p from [0, 1].
+    pub tolerance: f64,
+    /// Whether a row that is not valid scores NaN; otherwise it is an error.
+    pub nan_if_invalid: bool,
+}
+
+/// Scores every row: `out[s][i]` becomes score s of row i. O(n m c), one read, no memory but a block for each thread.
+///
+/// # Errors
+/// [`Error::Row`] names the first row that is not valid, unless such rows score NaN; [`Error::Shape`] for no member, no
+/// class, weights or an output of another size; [`Error::Stopped`].
+pub fn committee_scores<T: Real>(
+    members: &Members<'_, T>,
+    request: &CommitteeRequest<'_>,
+    out: Vec<&mut [T]>,
+    par: Par<'_>,
+) -> Result<(), Error> {
+    run(members, request, out, Vec::new(), par)
+}
+
+/// The first choice of each member: `out[i][r]` becomes the class that member i finds most likely for row r, the lower
+/// one of two that tie.
+///
+/// # Errors
+/// As [`committee_scores`]; a row that is not valid is an error, or has the vote −1.
+pub fn votes<T: Real>(
+    members: &Members<'_, T>,
+    request: &CommitteeRequest<'_>,
+    out: Vec<&mut [i64]>,
+    par: Par<'_>,
+) -> Result<(), Error> {
+    run(members, request, Vec::new(), out, par)
+}
+
+fn run<T: Real>(
+    members: &Members<'_, T>,
+    request: &CommitteeRequest<'_>,
+    out: Vec<&mut [T]>,
+    votes: Vec<&mut [i64]>,
+    par: Par<'_>,
+) -> Result<(), Error> {
+    let (n, c) = (members.rows(), members.width());
+    let weights = normalised(request.weights, members.len())?;
+    let shape = |expected: &str, got: String| {
+        Err(Error::Shape { argument: request.argument, expected: expected.to_owned(), got })
+    };
+    if members.is_empty() {
+        return shape("at least one member", "none".to_owned());
+    }
+    if c == 0 {
+        return shape("at least one class", "none".to_owned());
+    }
+    if let Some(length) = out.iter().map(|o| o.len()).chain(votes.iter().map(|v| v.len())).find(|&l| l != n) {
+        return shape(&format!("an output of {n} elements"), length.to_string());
+    }
+    // A member without weight is not there, whatever it predicts.
+    let present: Vec<usize> = (0..members.len()).filter(|&i| weights[i] > 0.0).collect();
+    let all = present.len() == members.len() || !votes.is_empty();
+    let members = if all { members.clone() } else { members.only(|i| weights[i] > 0.0) };
+    let weights: Vec<T> = weights.iter().filter(|&&w| all || w > 0.0).map(|&w| T::from_f64(w)).collect();
+    let step = (BLOCK / (members.len() * c)).next_multiple_of(T::LANES).max(T::LANES);
+    let scores = Pieces { rest: out, first: 0, step, n };
+    let votes = Pieces { rest: votes, first: 0, step, n };
+    let start = || (Vec::new(), Vec::new());
+    par.run(
+        scores.zip(votes),
+        n * members.len() * c,
+        start,
+        |(scratch, lanes), ((first, mut out), (_, mut votes))| {
+            let block = members.read(first..first + step, scratch);
+            let asked = Asked { request, weights: &weights, out: &mut out, votes: &mut votes };
+            let faulty = dispatch(par.level, Committee { block: &block, asked, lanes });
+            match faulty.first() {
+                Some(&(row, member, fault)) if !request.nan_if_invalid => Err(Error::Row {
+                    argument: request.argument,
+                    row: first + row,
+                    member: Some(if all { member } else { present[member] }),
+                    fault,
+                }),
+                _ => Ok(()),
+            }
+        },
+    )?;
+    Ok(())
+}
+
+/// Weights of m members that sum to 1.
+pub(super) fn normalised(weights: Option<&[f64]>, m: usize) -> Result<Vec<f64>, Error> {
+    let Some(weights) = weights else { return Ok(vec![1.0 / m.max(1) as f64; m]) };
+    let total: f64 = weights.iter().sum();
+    let right = weights.len() == m && total > 0.0 && total.is_finite() && weights.iter().all(|&w| w >= 0.0);
+    if !right {
+        return Err(Error::Shape {
+            argument: "weights",
+            expected: format!("{m} finite numbers, none negative and not all 0, one for each member"),
+            got: format!("{weights:?}"),
+        });
+    }
+    Ok(weights.iter().map(|w| w / total).collect())
+}
+
+/// What is asked, and where it goes.
+struct Asked<'a, 'b, T> {
+    request: &'a CommitteeRequest<'a>,
+    weights: &'a [T],
+    out: &'a mut [&'b mut [T]],
+    votes: &'a mut [&'b mut [i64]],
+}
+
+/// The kernel: scores a block and lists the rows that are not valid, with their member.
+struct Committee<'a, 'b, T> {
+    block: &'a Block<'a, T>,
+    asked: Asked<'a, 'b, T>,
+    /// Room for lanes.
+    lanes: &'a mut Vec<T>,
+}
+
+/// Lanes that are kept for each member: its KL divergence in this chunk, in all before, and what rounding left of that;
+/// Σ p; its largest p and the class of that.
+const PER_MEMBER: usize = 6;
+
+/// Places in what is kept of a member.
+const KL: usize = 0;
+const KL_BEFORE: usize = 1;
+const KL_LOW: usize = 2;
+const TOTAL: usize = 3;
+const LARGEST: usize = 4;
+const CHOICE: usize = 5;
+
+impl<T: Real> Kernel for Committee<'_, '_, T> {
+    type Output = Vec<(usize, usize, Fault)>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let Self { block, mut asked, lanes } = self;
+        let room = block.room();
+        let size = room + (block.m * PER_MEMBER + 1) * T::LANES;
+        lanes.resize(size, T::ZERO);
+        let (columns, kept) = aligned(lanes).split_at_mut(room);
+        let wants = Wants::of(asked.request.scores, !asked.votes.is_empty());
+        let mut faulty = Vec::new();
+        for first in (0..block.count).step_by(T::LANES) {
+            let rows = first..(first + T::LANES).min(block.count);
+            let reading = Reading::<T, S>::of(simd, block, asked.weights, &wants, first, columns, kept);
+            asked.put(simd, &reading, &wants, rows.clone());
+            let suspects = reading.suspects(simd, asked.request.tolerance) & (u64::MAX >> (64 - rows.len()));
+            if suspects != 0 {
+                asked.look_closely(block, suspects, first, &mut faulty);
+            }
+        }
+        faulty
+    }
+}
+
+/// Which sums a request needs.
+struct Wants {
+    divergences: bool,
+    consensus: Consensus,
+    votes: bool,
+}
+
+/// What is wanted of the consensus.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consensus {
+    Nothing,
+    Itself,
+    Logarithm,
+}
+
+impl Wants {
+    fn of(scores: &[CommitteeScore], votes: bool) -> Self {
+        use CommitteeScore as C;
+        let any = |wanted: &[C]| scores.iter().any(|score| wanted.contains(score));
+        let divergences = any(&[C::Bald, C::MaxDisagreement]);
+        let consensus = if any(&[C::ConsensusEntropy]) {
+            Consensus::Logarithm
+        } else if divergences || any(&[C::ConsensusMargin, C::ConsensusLeastConfidence]) {
+            Consensus::Itself
+        } else {
+            Consensus::Nothing
+        };
+        Self { divergences, consensus, votes: votes || any(&[C::VoteEntropy, C::VariationRatio]) }
+    }
+}
+
+/// What a reading of LANES rows leaves, a row in each lane.
+struct Reading<'a, T: Real, S: Simd> {
+    q1: T::Lanes<S>,
+    q2: T::Lanes<S>,
+    /// Σ q log2 q in the units of [`Real::log2`].
+    q_log_q: Sum<T, S>,
+    signs: <T::Lanes<S> as SimdFloat<S>>::Bits,
+    /// For each member its [`PER_MEMBER`] lanes.
+    members: &'a [T],
+    weights: &'a [T],
+    c: usize,
+}
+
+impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
+    #[inline(always)]
+    fn of(
+        simd: S,
+        block: &Block<'_, T>,
+        weights: &'a [T],
+        wants: &Wants,
+        first: usize,
+        columns: &mut [T],
+        kept: &'a mut [T],
+    ) -> Self {
+        let zero = T::splat(simd, T::ZERO);
+        let members = &mut kept[..block.m * PER_MEMBER * T::LANES];
+        members.fill(T::ZERO);
+        let (mut q1, mut q2, mut q_log_q) = (zero, zero, Sum::<T, S>::new(simd));
+        let mut signs = zero.to_bits();
+        for start in (0..block.c).step_by(block.chunk) {
+            let chunk = start..(start + block.chunk).min(block.c);
+            block.turn(simd, first, chunk.clone(), columns);
+            if wants.consensus != Consensus::Nothing {
+                for j in 0..chunk.len() {
+                    let (q, rest) = consensus(simd, block, weights, j, columns);
+                    let another = q1.min(q);
+                    q1 = q1.max(q);
+                    q2 = q2.max(another);
+                    if wants.consensus == Consensus::Logarithm {
+                        q_log_q.block = q.mul_add(T::log2(simd, q), q_log_q.block);
+                        q_log_q.close(simd);
+                    }
+                    if wants.divergences {
+                        divergences(simd, block, j, (q, rest), columns, members);
+                    }
+                }
+            }
+            for (i, kept) in members.chunks_exact_mut(PER_MEMBER * T::LANES).enumerate() {
+                if start == 0 {
+                    block.prefetch(first, i);
+                }
+                signs |= member::<T, S>(simd, block, i, chunk.clone(), columns, kept, wants);
+            }
+        }
+        Self { q1, q2, q_log_q, signs, members, weights, c: block.c }
+    }
+
+    /// Lane `number` of what is kept of member i.
+    #[inline(always)]
+    fn kept(&self, simd: S, i: usize, number: usize) -> T::Lanes<S> {
+        T::load(simd, &self.members[(i * PER_MEMBER + number) * T::LANES..][..T::LANES])
+    }
+
+    /// The rows that must be looked at exactly, a bit each.
+    #[inline(always)]
+    fn suspects(&self, simd: S, tolerance: f64) -> u64 {
+        let half = T::splat(simd, T::from_f64(tolerance / 2.0));
+        let one = T::splat(simd, T::ONE);
+        let mut bad = T::Lanes::<S>::from_bits(self.signs).is_sign_negative().to_bitmask();
+        for i in 0..self.weights.len() {
+            bad |= !(self.kept(simd, i, TOTAL) - one).abs().simd_le(half).to_bitmask();
+        }
+        bad & all_lanes::<T>()
+    }
+
+    /// The weight of each member's vote for a class.
+    #[inline(always)]
+    fn weight_of(&self, simd: S, class: usize) -> T::Lanes<S> {
+        let (class, mut sum) = (T::splat(simd, T::from_f64(class as f64)), T::splat(simd, T::ZERO));
+        for (i, &weight) in self.weights.iter().enumerate() {
+            let same = self.kept(simd, i, CHOICE).simd_eq(class);
+            sum += same.select(T::splat(simd, weight), T::splat(simd, T::ZERO));
+        }
+        sum
+    }
+
+    /// Vote entropy and variation ratio.
+    #[inline(always)]
+    fn of_votes(&self, simd: S) -> (T::Lanes<S>, T::Lanes<S>) {
+        // Added up in the same order as the weight of a class: one that has all votes has a share of exactly 1.
+        let (zero, mut all) = (T::splat(simd, T::ZERO), T::splat(simd, T::ZERO));
+        for &weight in self.weights {
+            all += T::splat(simd, weight);
+        }
+        let (mut largest, mut p_log_p) = (zero, Sum::<T, S>::new(simd));
+        for class in 0..self.c {
+            let weight = self.weight_of(simd, class);
+            largest = largest.max(weight);
+            let share = weight / all;
+            p_log_p.block = share.mul_add(T::log2(simd, share), p_log_p.block);
+            p_log_p.close(simd);
+        }
+        (entropy(simd, &p_log_p), (all - largest) / all)
+    }
+}
+
+/// −Σ p log2 p in nats, never −0.
+#[inline(always)]
+fn entropy<T: Real, S: Simd>(simd: S, p_log_p: &Sum<T, S>) -> T::Lanes<S> {
+    let (zero, ln_2) = (T::splat(simd, T::ZERO), T::splat(simd, T::LN_2.0));
+    let small = (zero - p_log_p.low).mul_add(ln_2, (zero - p_log_p.high) * T::splat(simd, T::LN_2.1));
+    zero + (zero - p_log_p.high).mul_add(ln_2, small)
+}
+
+/// The columns of one class of all members.
+#[inline(always)]
+fn members_of<'a, T: Real>(
+    block: &Block<'_, T>,
+    j: usize,
+    columns: &'a [T],
+) -> impl Iterator<Item = &'a [T]> {
+    columns[j * block.steps.1 * T::LANES..]
+        .chunks(block.steps.0 * T::LANES)
+        .take(block.m)
+        .map(first_lanes::<T>)
+}
+
+/// The columns of the first classes of one member.
+#[inline(always)]
+fn classes_of<'a, T: Real>(
+    block: &Block<'_, T>,
+    i: usize,
+    count: usize,
+    columns: &'a [T],
+) -> impl Iterator<Item = &'a [T]> {
+    columns[i * block.steps.0 * T::LANES..].chunks(block.steps.1 * T::LANES).take(count).map(first_lanes::<T>)
+}
+
+#[inline(always)]
+fn first_lanes<T: Real>(columns: &[T]) -> &[T] {
+    &columns[..T::LANES]
+}
+
+/// q of one class, and s.
+#[inline(always)]
+fn consensus<T: Real, S: Simd>(
+    simd: S,
+    block: &Block<'_, T>,
+    weights: &[T],
+    j: usize,
+    columns: &[T],
+) -> (T::Lanes<S>, T::Lanes<S>) {
+    let zero = T::splat(simd, T::ZERO);
+    let first = T::load(simd, &columns[j * block.steps.1 * T::LANES..][..T::LANES]);
+    let mut rest = zero;
+    for (p, &weight) in members_of(block, j, columns).zip(weights) {
+        rest = (T::load(simd, p) - first).mul_add(T::splat(simd, weight), rest);
+    }
+    ((first + rest).max(zero), rest)
+}
+
+/// Adds a class to the KL divergences of all members.
+#[inline(always)]
+fn divergences<T: Real, S: Simd>(
+    simd: S,
+    block: &Block<'_, T>,
+    j: usize,
+    (q, rest): (T::Lanes<S>, T::Lanes<S>),
+    columns: &[T],
+    members: &mut [T],
+) {
+    let first = T::load(simd, &columns[j * block.steps.1 * T::LANES..][..T::LANES]);
+    let inverse = T::splat(simd, T::ONE) / q.max(T::splat(simd, T::TINY));
+    for (p, kept) in members_of(block, j, columns).zip(members.chunks_exact_mut(PER_MEMBER * T::LANES)) {
+        let kl = &mut kept[KL * T::LANES..][..T::LANES];
+        let p = T::load(simd, p);
+        let excess = ((p - first) - rest) * inverse;
+        q.mul_add(T::divergence(simd, p * inverse, excess), T::load(simd, kl)).store_slice(kl);
+    }
+}
+
+/// Adds the classes of a chunk to what is kept of a member, and closes its divergence; returns the signs it met.
+#[inline(always)]
+fn member<T: Real, S: Simd>(
+    simd: S,
+    block: &Block<'_, T>,
+    i: usize,
+    chunk: Range<usize>,
+    columns: &[T],
+    kept: &mut [T],
+    wants: &Wants,
+) -> <T::Lanes<S> as SimdFloat<S>>::Bits {
+    let place = |number: usize| number * T::LANES..(number + 1) * T::LANES;
+    let mut total = T::splat(simd, T::ZERO);
+    let mut signs = total.to_bits();
+    for p in classes_of(block, i, chunk.len(), columns) {
+        let p = T::load(simd, p);
+        total += p;
+        signs |= p.to_bits();
+    }
+    (total + T::load(simd, &kept[place(TOTAL)])).store_slice(&mut kept[place(TOTAL)]);
+    if wants.divergences {
+        let mut sum = Sum::<T, S> {
+            block: T::load(simd, &kept[place(KL)]),
+            high: T::load(simd, &kept[place(KL_BEFORE)]),
+            low: T::load(simd, &kept[place(KL_LOW)]),
+        };
+        sum.close(simd);
+        sum.block.store_slice(&mut kept[place(KL)]);
+        sum.high.store_slice(&mut kept[place(KL_BEFORE)]);
+        sum.low.store_slice(&mut kept[place(KL_LOW)]);
+    }
+    if wants.votes {
+        let mut largest = T::load(simd, &kept[place(LARGEST)]);
+        let mut choice = T::load(simd, &kept[place(CHOICE)]);
+        for (class, p) in chunk.clone().zip(classes_of(block, i, chunk.len(), columns)) {
+            let p = T::load(simd, p);
+            let above = p.simd_gt(largest);
+            largest = above.select(p, largest);
+            choice = above.select(T::splat(simd, T::from_f64(class as f64)), choice);
+        }
+        largest.store_slice(&mut kept[place(LARGEST)]);
+        choice.store_slice(&mut kept[place(CHOICE)]);
+    }
+    signs
+}
+
+impl<T: Real> Asked<'_, '_, T> {
+    /// Puts the scores of a group of rows where they belong.
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, simd: S, reading: &Reading<'_, T, S>, wants: &Wants, rows: Range<usize>) {
+        use CommitteeScore as C;
+        let one = T::splat(simd, T::ONE);
+        let (mut mean, mut largest) = (T::splat(simd, T::ZERO), T::splat(simd, T::ZERO));
+        if wants.divergences {
+            for (i, &weight) in self.weights.iter().enumerate() {
+                // Rounding can take a tiny one below 0, which no divergence is.
+                let kl = (reading.kept(simd, i, KL_BEFORE) + reading.kept(simd, i, KL_LOW))
+                    .max(T::splat(simd, T::ZERO));
+                mean = kl.mul_add(T::splat(simd, weight), mean);
+                largest = largest.max(kl);
+            }
+        }
+        let by_votes =
+            self.request.scores.iter().any(|score| matches!(score, C::VoteEntropy | C::VariationRatio));
+        let (vote_entropy, variation) = if by_votes { reading.of_votes(simd) } else { (mean, mean) };
+        for (score, out) in self.request.scores.iter().zip(&mut *self.out) {
+            let value = match score {
+                C::Bald => mean,
+                C::MaxDisagreement => largest,
+                C::ConsensusEntropy => entropy(simd, &reading.q_log_q),
+                C::ConsensusMargin => (one - reading.q1) + reading.q2,
+                C::ConsensusLeastConfidence => one - reading.q1,
+                C::VoteEntropy => vote_entropy,
+                C::VariationRatio => variation,
+            };
+            out[rows.clone()].copy_from_slice(&value.as_slice()[..rows.len()]);
+        }
+        for (i, out) in self.votes.iter_mut().enumerate() {
+            let choice = reading.kept(simd, i, CHOICE);
+            for (out, choice) in out[rows.clone()].iter_mut().zip(choice.as_slice()) {
+                *out = class_of(choice.to_f64());
+            }
+        }
+    }
+
+    /// Looks exactly at the rows that the quick test, which is a little strict, has stopped.
+    #[cold]
+    #[inline(never)]
+    fn look_closely(
+        &mut self,
+        block: &Block<'_, T>,
+        suspects: u64,
+        first: usize,
+        faulty: &mut Vec<(usize, usize, Fault)>,
+    ) {
+        for row in (0..T::LANES).filter(|lane| suspects >> lane & 1 == 1).map(|lane| first + lane) {
+            let fault = |member| {
+                let fault = validity::probabilities(&block.row(member, row), self.request.tolerance);
+                fault.map(|fault| (row, member, fault))
+            };
+            if let Some(found) = (0..block.m).find_map(fault) {
+                faulty.push(found);
+                for out in &mut *self.out {
+                    out[row] = T::NAN;
+                }
+                for out in &mut *self.votes {
+                    out[row] = -1;
+                }
+            }
+        }
+    }
+}
+
+/// A class that was kept as a float.
+#[expect(clippy::cast_possible_truncation, reason = "a whole number up to 2^53")]
+fn class_of(choice: f64) -> i64 {
+    choice as i64
+}

@@ -1,0 +1,109 @@
+//! The variance of the predictions of a committee of regressors (Burbidge, Rowland & King 2007).
+//!
+//! Σ w (y − μ)² about μ = b + s, as in `committee.rs`: y − μ is computed as (y − b) − s, so that predictions that differ in their
+//! last digits only have the right variance, and equal ones 0.
+
+use fearless_simd::Simd;
+use fearless_simd::prelude::*;
+
+use super::committee::normalised;
+use super::{BLOCK, Pieces};
+use crate::error::{Error, Fault};
+use crate::members::{Block, Members};
+use crate::pool::Par;
+use crate::real::{Real, all_lanes};
+use crate::simd::{Kernel, aligned, dispatch};
+
+/// The variance of the members' predictions for each row (each member has rows of one number). O(n m).
+///
+/// # Errors
+/// [`Error::Row`] for a prediction that is not finite; [`Error::Shape`] for no member, and weights or an output of another
+/// size; [`Error::Stopped`].
+pub fn ensemble_variance<T: Real>(
+    members: &Members<'_, T>,
+    weights: Option<&[f64]>,
+    out: &mut [T],
+    par: Par<'_>,
+) -> Result<(), Error> {
+    let (m, n) = (members.len(), members.rows());
+    if m == 0 {
+        let (expected, got) = ("at least one member".to_owned(), "none".to_owned());
+        return Err(Error::Shape { argument: "values", expected, got });
+    }
+    if out.len() != n {
+        let (expected, got) = (format!("{n} elements"), out.len().to_string());
+        return Err(Error::Shape { argument: "out", expected, got });
+    }
+    let weights: Vec<T> = normalised(weights, m)?.into_iter().map(T::from_f64).collect();
+    let step = (BLOCK / m).next_multiple_of(T::LANES).max(T::LANES);
+    let jobs = Pieces { rest: vec![out], first: 0, step, n };
+    let start = || (Vec::new(), Vec::new());
+    par.run(jobs, n * m, start, |(scratch, lanes), (first, mut out)| {
+        let block = members.read(first..first + step, scratch);
+        let out = out.pop().unwrap_or_default();
+        match dispatch(par.level, Variance { block: &block, weights: &weights, lanes, out }) {
+            None => Ok(()),
+            Some((row, member, fault)) => {
+                Err(Error::Row { argument: "values", row: first + row, member: Some(member), fault })
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// The kernel; returns the first prediction that is not finite.
+struct Variance<'a, T> {
+    block: &'a Block<'a, T>,
+    weights: &'a [T],
+    lanes: &'a mut Vec<T>,
+    out: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Variance<'_, T> {
+    type Output = Option<(usize, usize, Fault)>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let Self { block, weights, lanes, out } = self;
+        lanes.resize(block.room() + T::LANES, T::ZERO);
+        let columns = aligned(lanes);
+        let zero = T::splat(simd, T::ZERO);
+        for first in (0..block.count).step_by(T::LANES) {
+            block.turn(simd, first, 0..1, columns);
+            let value = |i: usize| &columns[i * block.steps.0 * T::LANES..][..T::LANES];
+            let (mut base, mut rest) = (T::load(simd, value(0)), zero);
+            for _ in 0..2 {
+                base += rest;
+                rest = zero;
+                for (i, &weight) in weights.iter().enumerate() {
+                    rest = (T::load(simd, value(i)) - base).mul_add(T::splat(simd, weight), rest);
+                }
+            }
+            let (mut variance, mut spoilt) = (zero, zero);
+            for (i, &weight) in weights.iter().enumerate() {
+                let value = T::load(simd, value(i));
+                let difference = (value - base) - rest;
+                variance = (difference * difference).mul_add(T::splat(simd, weight), variance);
+                // NaN if it is not finite.
+                spoilt += value * zero;
+            }
+            let rows = first..(first + T::LANES).min(block.count);
+            out[rows.clone()].copy_from_slice(&variance.as_slice()[..rows.len()]);
+            if !spoilt.simd_eq(zero).to_bitmask() & all_lanes::<T>() != 0 {
+                return first_fault(block, first);
+            }
+        }
+        None
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn first_fault<T: Real>(block: &Block<'_, T>, first: usize) -> Option<(usize, usize, Fault)> {
+    (first..block.count).find_map(|row| {
+        (0..block.m).find_map(|member| {
+            let value = block.row(member, row).first()?.to_f64();
+            (!value.is_finite()).then_some((row, member, Fault::NotFinite { column: None, value }))
+        })
+    })
+}

@@ -1,0 +1,320 @@
+//! Density.
+
+use numpy::{Element, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use querist_core::density::{linear, nearest, pairwise, sparse, work};
+use querist_core::real::Real;
+use querist_core::rows::Rows;
+use querist_core::spread::variance;
+
+use crate::arguments;
+use crate::call::{Limits, call};
+use crate::capi::{self, Floats};
+use crate::score::outputs;
+
+fn features<'py>(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let array = arguments::array(given, argument)?;
+    arguments::check_ndim(&array, 2, argument, "(n, d)")?;
+    Ok(array)
+}
+
+fn unknown(metric: &str, expected: &str) -> PyErr {
+    PyValueError::new_err(format!("metric: expected {expected}, got \"{metric}\""))
+}
+
+fn options(metric: &str, include_self: bool, shift: bool) -> PyResult<linear::Options> {
+    let similarity = match metric {
+        "cosine" => linear::Similarity::Cosine,
+        "dot" => linear::Similarity::Dot,
+        "sqeuclidean" => linear::Similarity::SquaredDistance,
+        _ => return Err(unknown(metric, "\"cosine\", \"dot\" or \"sqeuclidean\"")),
+    };
+    Ok(linear::Options { similarity, include_self, shift })
+}
+
+/// The densities that need the mean row only.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn linear_density<'py>(
+    py: Python<'py>,
+    features: &Bound<'py, PyAny>,
+    metric: &str,
+    reference: Option<&Bound<'py, PyAny>>,
+    include_self: bool,
+    shift: bool,
+    out: Option<&Bound<'py, PyAny>>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limits = Limits::new(n_threads, deadline)?;
+    let array = self::features(features, "features")?;
+    let reference = reference.map(|reference| self::features(reference, "reference")).transpose()?;
+    let options = options(metric, include_self, shift)?;
+    let out = out.map(std::slice::from_ref);
+    let others = reference.as_ref().map(|reference| capi::rows(reference, "reference")).transpose()?;
+    match (capi::rows(&array, "features")?.0, others.map(|(rows, _)| rows)) {
+        (Floats::Single(rows), None) => linear_of(py, &array, &rows, None, options, out, &limits),
+        (Floats::Double(rows), None) => linear_of(py, &array, &rows, None, options, out, &limits),
+        (Floats::Single(rows), Some(Floats::Single(others))) => {
+            linear_of(py, &array, &rows, Some(&others), options, out, &limits)
+        }
+        (rows, Some(others)) => {
+            linear_of(py, &array, &rows.wide(), Some(&others.wide()), options, out, &limits)
+        }
+    }
+}
+
+fn linear_of<'py, T: Real + Element>(
+    py: Python<'py>,
+    array: &Bound<'py, PyUntypedArray>,
+    rows: &Rows<'_, T>,
+    reference: Option<&Rows<'_, T>>,
+    options: linear::Options,
+    out: Option<&[Bound<'py, PyAny>]>,
+    limits: &Limits,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (mut arrays, mut slices) = outputs::<T>(py, array, rows.len(), 1, out)?;
+    let slice = slices.pop().unwrap_or_default();
+    let size = array.len() + reference.map_or(0, |reference| reference.len() * reference.width());
+    call(py, limits, size, |par| linear::density(rows, reference, options, slice, par))?;
+    Ok(arrays.swap_remove(0))
+}
+
+/// A CSR matrix: data, indices, indptr.
+type Csr<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// The arrays of a CSR matrix.
+struct CsrArrays<'py> {
+    data: Bound<'py, PyUntypedArray>,
+    indices: Bound<'py, PyUntypedArray>,
+    starts: Bound<'py, PyUntypedArray>,
+}
+
+impl<'py> CsrArrays<'py> {
+    fn of(csr: &Csr<'py>, argument: &str) -> PyResult<Self> {
+        let data = arguments::array(&csr.0, argument)?;
+        let one_row = |given: &Bound<'py, PyAny>| -> PyResult<Bound<'py, PyUntypedArray>> {
+            let array = arguments::array(given, argument)?;
+            arguments::check_ndim(&array, 1, argument, "(n,)")?;
+            Ok(array.call_method1("reshape", (1, -1))?.cast_into()?)
+        };
+        arguments::check_ndim(&data, 1, argument, "(n,)")?;
+        Ok(Self { data, indices: one_row(&csr.1)?, starts: one_row(&csr.2)? })
+    }
+
+    fn sparse<'a, T: Real>(
+        &'a self,
+        data: Rows<'a, T>,
+        width: usize,
+        argument: &str,
+    ) -> PyResult<sparse::Sparse<'a, T>> {
+        let columns = capi::integers(&self.indices, 0, argument)?;
+        let starts = capi::integers(&self.starts, 0, argument)?;
+        Ok(sparse::Sparse { data, columns, starts, width })
+    }
+}
+
+/// The same for CSR matrices.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn linear_density_csr<'py>(
+    py: Python<'py>,
+    data: Bound<'py, PyAny>,
+    indices: Bound<'py, PyAny>,
+    indptr: Bound<'py, PyAny>,
+    n_columns: usize,
+    metric: &str,
+    reference: Option<Csr<'py>>,
+    include_self: bool,
+    shift: bool,
+    out: Option<&Bound<'py, PyAny>>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limits = Limits::new(n_threads, deadline)?;
+    let options = options(metric, include_self, shift)?;
+    let pool = CsrArrays::of(&(data, indices, indptr), "features")?;
+    let others = reference.map(|csr| CsrArrays::of(&csr, "reference")).transpose()?;
+    let out = out.map(std::slice::from_ref);
+    let other_data = others.as_ref().map(|others| capi::rows(&others.data, "reference")).transpose()?;
+    match (capi::rows(&pool.data, "features")?.0, other_data.map(|(rows, _)| rows)) {
+        (Floats::Single(rows), None) => {
+            let rows = pool.sparse(rows, n_columns, "features")?;
+            sparse_of(py, &pool.data, &rows, None, options, out, &limits)
+        }
+        (Floats::Single(rows), Some(Floats::Single(other))) => {
+            let rows = pool.sparse(rows, n_columns, "features")?;
+            let other =
+                others.as_ref().map(|others| others.sparse(other, n_columns, "reference")).transpose()?;
+            sparse_of(py, &pool.data, &rows, other.as_ref(), options, out, &limits)
+        }
+        (rows, other) => {
+            let rows = pool.sparse(rows.wide(), n_columns, "features")?;
+            let other = match (&others, other) {
+                (Some(others), Some(other)) => Some(others.sparse(other.wide(), n_columns, "reference")?),
+                _ => None,
+            };
+            sparse_of(py, &pool.data, &rows, other.as_ref(), options, out, &limits)
+        }
+    }
+}
+
+fn sparse_of<'py, T: Real + Element>(
+    py: Python<'py>,
+    data: &Bound<'py, PyUntypedArray>,
+    rows: &sparse::Sparse<'_, T>,
+    reference: Option<&sparse::Sparse<'_, T>>,
+    options: linear::Options,
+    out: Option<&[Bound<'py, PyAny>]>,
+    limits: &Limits,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (mut arrays, mut slices) = outputs::<T>(py, data, rows.len(), 1, out)?;
+    let slice = slices.pop().unwrap_or_default();
+    let size = data.len() + reference.map_or(0, |reference| reference.data.len());
+    call(py, limits, size, |par| sparse::density(rows, reference, options, slice, par))?;
+    Ok(arrays.swap_remove(0))
+}
+
+/// The mean of a kernel of the distance; also the sum of its squares if asked for.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn pairwise_density<'py>(
+    py: Python<'py>,
+    features: &Bound<'py, PyAny>,
+    metric: &str,
+    gamma: f64,
+    reference: Option<&Bound<'py, PyAny>>,
+    own: Option<Vec<usize>>,
+    include_self: bool,
+    squares: bool,
+    out: Option<&Bound<'py, PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+    let limits = Limits::new(n_threads, deadline)?.with_progress(progress)?;
+    let array = self::features(features, "features")?;
+    let reference = reference.map(|reference| self::features(reference, "reference")).transpose()?;
+    let similarity = match metric {
+        "euclidean" => pairwise::Similarity::Euclidean,
+        "rbf" => pairwise::Similarity::Rbf { gamma },
+        _ => return Err(unknown(metric, "\"euclidean\" or \"rbf\"")),
+    };
+    let request = Pairs { similarity, own: own.filter(|_| !include_self), include_self, squares };
+    let out = out.map(std::slice::from_ref);
+    let others = reference.as_ref().map(|reference| capi::rows(reference, "reference")).transpose()?;
+    match (capi::rows(&array, "features")?.0, others.map(|(rows, _)| rows)) {
+        (Floats::Single(rows), None) => pairs(py, &array, &rows, None, &request, out, &limits),
+        (Floats::Double(rows), None) => pairs(py, &array, &rows, None, &request, out, &limits),
+        (Floats::Single(rows), Some(Floats::Single(others))) => {
+            pairs(py, &array, &rows, Some(&others), &request, out, &limits)
+        }
+        (rows, Some(others)) => pairs(py, &array, &rows.wide(), Some(&others.wide()), &request, out, &limits),
+    }
+}
+
+/// What is asked of pairs.
+struct Pairs {
+    similarity: pairwise::Similarity,
+    /// The pool's row that each reference row is, if it does not count for that one.
+    own: Option<Vec<usize>>,
+    include_self: bool,
+    squares: bool,
+}
+
+fn pairs<'py, T: Real + Element>(
+    py: Python<'py>,
+    array: &Bound<'py, PyUntypedArray>,
+    rows: &Rows<'_, T>,
+    reference: Option<&Rows<'_, T>>,
+    request: &Pairs,
+    out: Option<&[Bound<'py, PyAny>]>,
+    limits: &Limits,
+) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+    let (n, d) = (rows.len(), rows.width());
+    let m = reference.map_or(n, Rows::len);
+    let (mut arrays, mut slices) = outputs::<T>(py, array, n, 1, out)?;
+    let slice = slices.pop().unwrap_or_default();
+    let similarity = request.similarity;
+    let sums = call(py, limits, work(n, m, d), |par| match reference {
+        None if !request.squares => {
+            let sum = pairwise::within(rows, similarity, request.include_self, par)?;
+            Ok(pairwise::Sums { sum, squares: Vec::new() })
+        }
+        None => pairwise::against(rows, rows, None, similarity, true, par),
+        Some(reference) => {
+            pairwise::against(rows, reference, request.own.as_deref(), similarity, request.squares, par)
+        }
+    })?;
+    let mut counts = vec![m; n];
+    match (&request.own, reference) {
+        (Some(own), _) => own.iter().for_each(|&row| counts[row] -= usize::from(row < n)),
+        (None, None) if !request.include_self => counts.fill(m - 1),
+        _ => {}
+    }
+    pairwise::means(&sums.sum, &counts, slice);
+    let squares = request.squares.then(|| PyArray1::from_vec(py, sums.squares).into_any());
+    Ok((arrays.swap_remove(0), squares))
+}
+
+/// The variance of all numbers of a matrix.
+#[pyfunction]
+pub(crate) fn spread(
+    py: Python<'_>,
+    features: &Bound<'_, PyAny>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<f64> {
+    let limits = Limits::new(n_threads, deadline)?;
+    let array = self::features(features, "features")?;
+    match capi::rows(&array, "features")?.0 {
+        Floats::Single(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
+        Floats::Double(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
+    }
+}
+
+/// 1 / the mean distance to the k nearest.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn knn_density<'py>(
+    py: Python<'py>,
+    features: &Bound<'py, PyAny>,
+    k: &Bound<'py, PyAny>,
+    metric: &str,
+    out: Option<&Bound<'py, PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limits = Limits::new(n_threads, deadline)?.with_progress(progress)?;
+    let array = self::features(features, "features")?;
+    let k = arguments::count(k, "k")?;
+    let distance = match metric {
+        "euclidean" => nearest::Distance::Euclidean,
+        "cosine" => nearest::Distance::Cosine,
+        _ => return Err(unknown(metric, "\"euclidean\" or \"cosine\"")),
+    };
+    let out = out.map(std::slice::from_ref);
+    match capi::rows(&array, "features")?.0 {
+        Floats::Single(rows) => neighbours(py, &array, &rows, k, distance, out, &limits),
+        Floats::Double(rows) => neighbours(py, &array, &rows, k, distance, out, &limits),
+    }
+}
+
+fn neighbours<'py, T: Real + Element>(
+    py: Python<'py>,
+    array: &Bound<'py, PyUntypedArray>,
+    rows: &Rows<'_, T>,
+    k: usize,
+    distance: nearest::Distance,
+    out: Option<&[Bound<'py, PyAny>]>,
+    limits: &Limits,
+) -> PyResult<Bound<'py, PyAny>> {
+    let n = rows.len();
+    let (mut arrays, mut slices) = outputs::<T>(py, array, n, 1, out)?;
+    let slice = slices.pop().unwrap_or_default();
+    let size = work(n, n, rows.width());
+    call(py, limits, size, |par| nearest::knn_density(rows, k, distance, slice, par))?;
+    Ok(arrays.swap_remove(0))
+}

@@ -1,0 +1,274 @@
+"""Model change: gradients that are really built, and regressions that are really refitted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import querist as qr
+from layouts import layouts_of
+from levels import at_level
+from reference import FLOATS, MAPPED, bits, dirichlet, gini
+from reference_kernels import (
+    expected_gradient_length,
+    mean_variance,
+    variance_reduction,
+    variance_reduction_picks,
+)
+
+every_float = pytest.mark.parametrize("dtype", FLOATS, ids=str)
+every_kind = pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+REFUSED = (ValueError, TypeError)
+NAN = math.nan
+
+
+def normal(n, d, dtype=np.float64, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(dtype)
+
+
+def rtol(dtype):
+    return 1e-11 if dtype == np.float64 else 1e-5
+
+
+@every_kind
+@every_float
+@pytest.mark.parametrize("shape", [(1, 1, 1), (50, 2, 3), (203, 10, 17), (30, 100, 5), (33, 3, 130)])
+def test_gradient_length_is_that_of_the_gradients(shape, dtype, bias):
+    n, c, d = shape
+    proba, features = dirichlet(n, c, dtype), normal(n, d, dtype)
+    got = qr.expected_gradient_length(proba, features, bias=bias)
+    assert got.dtype == MAPPED.get(dtype.name, np.float64)
+    expected = expected_gradient_length(proba, features, bias=bias)
+    np.testing.assert_allclose(got, expected, rtol=rtol(got.dtype), atol=1e-30)
+    got = qr.expected_gradient_length(proba, features, bias=bias, squared=True)
+    if dtype == np.float64:
+        expected = expected_gradient_length(proba, features, bias=bias, squared=True)
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-13)
+    norms = (features.astype(np.float64) ** 2).sum(axis=1) + bias
+    impurity = gini(proba.astype(np.float64))
+    np.testing.assert_allclose(got, norms * impurity, rtol=4 * rtol(got.dtype), atol=1e-12)
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("doubt", [1e-3, 1e-5, 1e-6, 1e-7])
+def test_gradient_length_keeps_its_digits_on_nearly_certain_rows(doubt, dtype, bias):
+    proba = dirichlet(200, 7, np.float64) * doubt
+    proba[:, 3] += 1 - doubt
+    proba, features = proba.astype(dtype), normal(200, 16, dtype)
+    for squared in (False, True):
+        got = qr.expected_gradient_length(proba, features, bias=bias, squared=squared)
+        if squared:
+            # 1 - sum p^2 of the stored numbers, whose sum is 1 only to rounding.
+            norms = (features.astype(np.float64) ** 2).sum(axis=1) + bias
+            expected = norms * gini(proba.astype(np.float64))
+        else:
+            expected = expected_gradient_length(proba, features, bias=bias)
+        np.testing.assert_allclose(got, expected, rtol=max(rtol(dtype), 1e-9))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_layouts_and_threads_change_no_bit_of_the_gradient_length(dtype):
+    proba, features = dirichlet(2000, 10, dtype), normal(2000, 16, dtype)
+    expected = bits(qr.expected_gradient_length(proba, features))
+    for n_threads in (1, 2, 3, 7):
+        assert bits(qr.expected_gradient_length(proba, features, n_threads=n_threads)) == expected
+    for layout, view in layouts_of(proba):
+        assert bits(qr.expected_gradient_length(view, features)) == expected, layout
+    for layout, view in layouts_of(features):
+        assert bits(qr.expected_gradient_length(proba, view)) == expected, layout
+
+
+LEVELS = """
+    for dtype in ("float32", "float64"):
+        proba, features = given[f"proba {dtype}"], given[f"features {dtype}"]
+        results[f"length {dtype}"] = qr.expected_gradient_length(proba, features)
+        results[f"variance {dtype}"] = qr.variance_reduction(features, labeled=[3, 5])
+        picks = qr.select.variance_reduction(features, 5, labeled=[3, 5])
+        results[f"picks {dtype}"] = picks.indices
+        results[f"gains {dtype}"] = picks.values
+"""
+
+
+def test_levels_agree(tmp_path):
+    given = {}
+    for dtype in ("float32", "float64"):
+        given |= {f"proba {dtype}": dirichlet(333, 10, dtype), f"features {dtype}": normal(333, 19, dtype)}
+    baseline = at_level("baseline", LEVELS, given, tmp_path)
+    avx2 = at_level("avx2", LEVELS, given, tmp_path)
+    for key, array in avx2.items():
+        np.testing.assert_allclose(baseline[key], array, rtol=rtol(array.dtype) * 10, err_msg=key)
+    avx512 = at_level("avx512", LEVELS, given, tmp_path)
+    assert [key for key in avx2 if bits(avx2[key]) != bits(avx512[key])] == []
+
+
+def test_gradient_length_of_bad_input():
+    proba, features = dirichlet(20, 3), normal(20, 4)
+    score = qr.expected_gradient_length
+    assert score(np.zeros((0, 3)), np.zeros((0, 4))).shape == (0,)
+    for unfit in (features[:19], features[:, 0], features[:, :0]):
+        with pytest.raises(ValueError, match="features"):
+            score(proba, unfit)
+    with pytest.raises(TypeError, match="features"):
+        score(proba, features.astype(int))
+    for bad in (NAN, math.inf):
+        spoilt = features.copy()
+        spoilt[13, 2] = bad
+        with pytest.raises(ValueError, match=r"features.*\brow 13\b"):
+            score(proba, spoilt)
+    spoilt = proba.copy()
+    spoilt[7, 1] = NAN
+    with pytest.raises(ValueError, match=r"proba.*\brow 7\b"):
+        score(spoilt, features)
+    got = score(spoilt, features, invalid="nan")
+    assert np.isnan(got).nonzero()[0].tolist() == [7]
+    assert bits(np.delete(got, 7)) == bits(np.delete(score(proba, features), 7))
+    out = np.full(20, 7.0)
+    assert score(proba, features, out=out) is out
+    assert bits(out) == bits(score(proba, features))
+    for unfit in (np.zeros(19), np.zeros(20, np.float32), proba[:, 0], features.reshape(-1)[:20]):
+        with pytest.raises(REFUSED, match="out"):
+            score(proba, features, out=unfit)
+
+
+def labels_of(pool):
+    """Yield ways to say what is labelled, each with the labelled rows it means."""
+    mask = np.zeros(len(pool), bool)
+    mask[[1, 4, 9]] = True
+    yield [9, 1, 4], pool[[1, 4, 9]]
+    yield np.array([9, 1, 4], np.uint8), pool[[1, 4, 9]]
+    yield mask, pool[mask]
+    outside = normal(6, pool.shape[1], seed=5)
+    yield outside, outside
+    yield outside.astype(np.float32), outside.astype(np.float32).astype(float)
+    yield outside[:, ::-1].copy()[:, ::-1], outside
+    none = pool[:0].astype(float)
+    yield from (
+        (e, none) for e in ([], np.zeros(0, bool), np.zeros(0, int), np.zeros((0, 99)), none.astype(int))
+    )
+
+
+@every_float
+@pytest.mark.parametrize(("ridge", "noise"), [(1.0, 1.0), (0.1, 2.5), (30, 0.01)])
+def test_variance_reduction_is_the_fall_of_a_refit(dtype, ridge, noise):
+    pool = normal(40, 5, dtype)
+    exactly = pool.astype(np.float64)
+    for labeled, rows in labels_of(exactly):
+        got = qr.variance_reduction(pool, labeled=labeled, ridge=ridge, noise=noise)
+        assert got.dtype == MAPPED.get(dtype.name, np.float64)
+        expected = variance_reduction(exactly, rows, ridge, noise)
+        np.testing.assert_allclose(got, expected, rtol=2e-8 if got.dtype == np.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 7, 33])
+def test_layouts_and_threads_change_no_bit_of_the_variance_reduction(dtype, d):
+    pool = normal(1500, d, dtype)
+    labeled = list(range(0, 1500, 7))
+    expected = bits(qr.variance_reduction(pool, labeled=labeled))
+    picked = qr.select.variance_reduction(pool, 10, labeled=labeled)
+    for n_threads in (1, 2, 3, 7):
+        assert bits(qr.variance_reduction(pool, labeled=labeled, n_threads=n_threads)) == expected
+        again = qr.select.variance_reduction(pool, 10, labeled=labeled, n_threads=n_threads)
+        assert list(map(bits, again)) == list(map(bits, picked))
+    for layout, view in layouts_of(pool):
+        assert bits(qr.variance_reduction(view, labeled=labeled)) == expected, layout
+
+
+@pytest.mark.parametrize(
+    ("labeled", "error", "text"),
+    [
+        ([1.0, 2.0], TypeError, "labeled"),
+        (np.zeros((2, 5), int), TypeError, "labeled"),
+        (np.zeros((2, 2, 5)), TypeError, "labeled"),
+        (3, TypeError, "labeled"),
+        ("first", TypeError, "labeled"),
+        (None, TypeError, "labeled"),
+        ([3, 1, 3], ValueError, r"row 3\b.*twice"),
+        ([3, 40], ValueError, r"row 40\b"),
+        ([-1], ValueError, r"row -1\b"),
+        (np.array([2**64 - 1], np.uint64), ValueError, "labeled"),
+        (np.zeros(39, bool), ValueError, r"labeled.*\b40\b"),
+        (np.zeros((2, 4)), ValueError, r"labeled.*\b5\b"),
+        (np.array([[0.0] * 5, [0, 0, NAN, 0, 0]]), ValueError, r"labeled.*\brow 1\b"),
+    ],
+)
+def test_labels_that_mean_nothing_are_refused(labeled, error, text):
+    pool = normal(40, 5)
+    with pytest.raises(error, match=text):
+        qr.variance_reduction(pool, labeled=labeled)
+    with pytest.raises(error, match=text):
+        qr.select.variance_reduction(pool, 2, labeled=labeled)
+
+
+@pytest.mark.parametrize("argument", ["ridge", "noise"])
+@pytest.mark.parametrize("bad", [0, -1, NAN, math.inf, "1", None, True])
+def test_ridge_and_noise_are_positive_numbers(argument, bad):
+    with pytest.raises(REFUSED, match=argument):
+        qr.variance_reduction(normal(10, 3), labeled=[], **{argument: bad})
+
+
+def test_variance_reduction_of_bad_and_of_no_features():
+    pool = normal(10, 3)
+    assert qr.variance_reduction(pool[:0], labeled=[]).shape == (0,)
+    for unfit in (pool[:, 0], pool[:, :0], pool[None]):
+        with pytest.raises(ValueError, match="features"):
+            qr.variance_reduction(unfit, labeled=[])
+    with pytest.raises(TypeError, match="features"):
+        qr.variance_reduction(pool.astype(int), labeled=[])
+    out = np.full(10, 7.0)
+    assert qr.variance_reduction(pool, labeled=[2], out=out) is out
+    assert bits(out) == bits(qr.variance_reduction(pool, labeled=[2]))
+    with pytest.raises(REFUSED, match="out"):
+        qr.variance_reduction(pool, labeled=[], out=np.zeros(9))
+    pool[4, 1] = math.inf
+    with pytest.raises(ValueError, match=r"features.*\brow 4\b"):
+        qr.variance_reduction(pool, labeled=[])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_batch_is_the_greedy_one_of_refits(dtype):
+    pool = normal(60, 4, dtype)
+    exactly = pool.astype(np.float64)
+    for labeled, rows in labels_of(exactly):
+        own = np.asarray(labeled).ndim == 1
+        taken = np.isin(np.arange(60), [1, 4, 9]) if own and len(rows) else np.zeros(60, bool)
+        left = np.flatnonzero(~taken)
+        expected, gains = variance_reduction_picks(exactly, rows, 8, left)
+        picks = qr.select.variance_reduction(pool, 8, labeled=labeled)
+        assert picks.indices.tolist() == expected.tolist()
+        assert picks.values.dtype == np.float64
+        np.testing.assert_allclose(picks.values, gains, rtol=1e-6)
+        fall = mean_variance(exactly, rows, 1, 1) - mean_variance(
+            exactly, np.vstack([rows, exactly[expected]]), 1, 1
+        )
+        np.testing.assert_allclose(picks.values.sum(), fall, rtol=1e-6)
+        assert picks.info["rows_scored"] >= 8
+
+
+def test_the_batch_is_of_available_and_unlabelled_rows():
+    pool = normal(30, 4)
+    for available in (list(range(5, 15)), np.isin(np.arange(30), range(5, 15))):
+        for labeled in ([7, 20], np.isin(np.arange(30), [7, 20])):
+            picks = qr.select.variance_reduction(pool, 9, labeled=labeled, available=available)
+            assert sorted(picks.indices.tolist()) == [i for i in range(5, 15) if i != 7]
+            with pytest.raises(ValueError, match=r"\bk\b"):
+                qr.select.variance_reduction(pool, 10, labeled=labeled, available=available)
+    outside = qr.select.variance_reduction(pool, 30, labeled=pool[:3])
+    assert sorted(outside.indices.tolist()) == list(range(30))
+    for bad in ([3, 3], [30], [0.5], np.zeros(29, bool)):
+        for labeled in ([], [1]):
+            with pytest.raises(REFUSED, match="available"):
+                qr.select.variance_reduction(pool, 1, labeled=labeled, available=bad)
+    assert qr.select.variance_reduction(pool, 0, labeled=[], available=[]).indices.size == 0
+
+
+def test_ties_go_to_the_lower_row():
+    pool = np.repeat(normal(5, 3), 4, axis=0)
+    picks = qr.select.variance_reduction(pool, 20, labeled=[])
+    assert sorted(picks.indices.tolist()) == list(range(20))
+    order = picks.indices.tolist()
+    for first in range(0, 20, 4):
+        copies = [i for i in order if first <= i < first + 4]
+        assert copies == sorted(copies)

@@ -1,0 +1,337 @@
+"""Committees: every score against its formula, in every layout, from votes, arrays and iterators."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import querist as qr
+from layouts import layouts_of
+from levels import at_level
+from reference import FLOATS, MAPPED, bits
+from reference_kernels import COMMITTEE, STREAMED, VOTES, committee, members_of, random_votes, votes
+
+every_score = pytest.mark.parametrize("name", COMMITTEE)
+every_streamed = pytest.mark.parametrize("name", STREAMED)
+every_float = pytest.mark.parametrize("dtype", FLOATS, ids=str)
+SHAPES = [
+    (1, 5, 3),
+    (2, 203, 2),
+    (3, 100, 1),
+    (5, 64, 10),
+    (10, 203, 10),
+    (4, 33, 17),
+    (3, 20, 1000),
+    (40, 7, 3),
+]
+REFUSED = (ValueError, TypeError)
+NAN = math.nan
+
+
+def call(name, proba, **options):
+    """Score member probabilities; scores of votes have no function of their own for these."""
+    if name in VOTES:
+        out = options.pop("out", None)
+        return qr.committee_scores(proba, [name], out=None if out is None else {name: out}, **options)[name]
+    return getattr(qr, name)(proba, **options)
+
+
+def assert_close(got, expected, name=""):
+    rtol, atol = (2e-5, 1e-6) if got.dtype == np.float32 else (1e-10, 1e-13)
+    np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol, err_msg=name)
+
+
+def as_axis(proba, axis):
+    """Return the same committee with its members on another axis, in C order."""
+    return np.ascontiguousarray(np.moveaxis(proba, 0, axis))
+
+
+@every_score
+@every_float
+@pytest.mark.parametrize("member_axis", [0, 1, 2])
+def test_every_score_is_its_formula(name, dtype, member_axis):
+    for m, n, c in SHAPES:
+        proba = committee(m, n, c, dtype)
+        got = call(name, as_axis(proba, member_axis), member_axis=member_axis)
+        assert got.dtype == MAPPED.get(dtype.name, np.float64)
+        assert_close(got, COMMITTEE[name](members_of(proba)), f"{m, n, c}")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(5, 64, 10), (3, 40, 33)])
+def test_layouts_threads_and_company_change_no_bit(dtype, shape):
+    proba = committee(*shape, dtype)
+    alone = {name: bits(call(name, proba)) for name in COMMITTEE}
+
+    def check(array, what, **options):
+        together = qr.committee_scores(array, list(COMMITTEE), **options)
+        assert list(together) == list(COMMITTEE)
+        for name in COMMITTEE:
+            assert bits(together[name]) == alone[name], (what, name)
+            assert bits(call(name, array, **options)) == alone[name], (what, name)
+
+    for n_threads in (1, 2, 3, 7):
+        check(proba, n_threads, n_threads=n_threads)
+    for axis in (0, 1, 2):
+        for layout, view in layouts_of(as_axis(proba, axis)):
+            check(view, f"{layout} {axis}", member_axis=axis)
+        check(np.moveaxis(proba, 0, axis), f"view {axis}", member_axis=axis)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_no_bit_of_a_large_pool(dtype):
+    proba = committee(4, 20_000, 5, dtype)
+    drawn = random_votes(5, 50_000).astype(np.uint8)
+    expected = None
+    for n_threads in (1, 2, 3, 7):
+        got = list(qr.committee_scores(proba, list(COMMITTEE), n_threads=n_threads).values())
+        got += [getattr(qr, name)(drawn, n_threads=n_threads) for name in VOTES]
+        got += [
+            qr.votes(proba, n_threads=n_threads),
+            qr.ensemble_variance(proba[:, :, 0], n_threads=n_threads),
+        ]
+        expected = expected or list(map(bits, got))
+        assert list(map(bits, got)) == expected, n_threads
+
+
+LEVELS = """
+    names = ["bald", "max_disagreement", "consensus_entropy", "consensus_margin"]
+    for key, array in given.items():
+        if key.startswith("proba"):
+            results |= {f"{key} {name}": x for name, x in qr.committee_scores(array, names).items()}
+            results[f"{key} variance"] = qr.ensemble_variance(array[:, :, 0])
+        else:
+            results[f"{key} entropy"] = qr.vote_entropy(array)
+            results[f"{key} ratio"] = qr.variation_ratio(array, weights=[3, 1, 0, 2, 5])
+"""
+
+
+def test_levels_agree(tmp_path):
+    given = {"votes": random_votes(5, 999)}
+    for dtype in ("float32", "float64"):
+        given |= {f"proba {c} {dtype}": committee(6, 333, c, dtype) for c in (1, 2, 10, 16, 33)}
+    baseline = at_level("baseline", LEVELS, given, tmp_path)
+    avx2 = at_level("avx2", LEVELS, given, tmp_path)
+    for key, array in avx2.items():
+        assert_close(baseline[key], array, key)
+    avx512 = at_level("avx512", LEVELS, given, tmp_path)
+    assert [key for key in avx2 if bits(avx2[key]) != bits(avx512[key])] == []
+
+
+@every_score
+def test_weights_are_shares_and_a_member_of_weight_zero_is_absent(name):
+    proba, weights = committee(4, 100, 6), np.array([0.5, 0, 3, 1.5])
+    expected = COMMITTEE[name](proba, weights)
+    for given in (weights, weights * 7, weights.tolist(), (2 * weights).astype(int)):
+        assert_close(call(name, proba, weights=given), expected)
+    present = [0, 2, 3]
+    assert bits(call(name, proba[present], weights=weights[present])) == bits(
+        call(name, proba, weights=weights)
+    )
+    proba[1] = NAN
+    assert_close(call(name, proba, weights=weights), expected)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [[1, 1], [1, 1, 1, 1], [0, 0, 0], [1, -1, 1], [1, NAN, 1], [1, math.inf, 1], [[1, 1, 1]], "abc", []],
+)
+def test_weights_that_do_not_fit_are_refused(weights):
+    proba = committee(3, 10, 4)
+    for name in COMMITTEE:
+        with pytest.raises(REFUSED, match="weights"):
+            call(name, proba, weights=weights)
+    for name in STREAMED:
+        with pytest.raises(REFUSED, match="weights"):
+            call(name, iter(proba), weights=weights)
+    with pytest.raises(REFUSED, match="weights"):
+        qr.vote_entropy(votes(proba), weights=weights)
+    with pytest.raises(REFUSED, match="weights"):
+        qr.ensemble_variance(proba[:, :, 0], weights=weights)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [1, 2, 3, 7, 10])
+def test_identical_members_disagree_by_exactly_nothing(dtype, m):
+    for c in (1, 2, 10, 33):
+        proba = np.repeat(committee(1, 100, c, dtype), m, axis=0)
+        for weights in (None, np.arange(1, m + 1) / 7):
+            for axis in (0, 1, 2):
+                options = {"member_axis": axis, "weights": weights}
+                assert not qr.bald(as_axis(proba, axis), **options).any()
+                assert not qr.max_disagreement(as_axis(proba, axis), **options).any()
+            assert not qr.bald(iter(proba), weights=weights).any()
+
+
+@pytest.mark.parametrize("name", ["bald", "max_disagreement"])
+@pytest.mark.parametrize("shape", [(2, 300, 2), (10, 300, 10), (5, 100, 100)])
+def test_members_that_hardly_differ_are_told_apart(name, shape):
+    single = committee(*shape, np.float32, apart=1e-4)
+    expected = COMMITTEE[name](members_of(single))
+    assert expected.max() < 1e-7
+    np.testing.assert_allclose(call(name, single), expected, rtol=1e-4)
+    double = committee(*shape, apart=1e-4)
+    np.testing.assert_allclose(call(name, double), COMMITTEE[name](double), rtol=1e-9)
+    if name == "bald":
+        np.testing.assert_allclose(call(name, iter(double)), COMMITTEE[name](double), rtol=1e-9)
+        assert (call(name, committee(3, 5000, 4, np.float32)) >= 0).all()
+
+
+def test_disjoint_members_disagree_as_much_as_can_be():
+    proba = np.eye(3)[:, None, :]
+    for dtype in (np.float32, np.float64):
+        for name in ("bald", "max_disagreement", "consensus_entropy", "vote_entropy"):
+            np.testing.assert_allclose(call(name, proba.astype(dtype)), [math.log(3)], rtol=1e-6)
+
+
+@every_streamed
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weights", [None, [0.5, 0, 3, 1.5]])
+def test_an_iterator_of_members_gives_what_the_array_gives(name, dtype, weights):
+    for shape in [(4, 203, 7), (4, 0, 3), (4, 10, 1)]:
+        proba = committee(*shape, dtype)
+        expected = COMMITTEE[name](members_of(proba), weights)
+        out = np.full(shape[1], 7, dtype)
+        for members in (
+            iter(proba),
+            (np.asfortranarray(p) for p in proba),
+            iter(proba.astype(f">f{out.itemsize}")),
+        ):
+            got = call(name, members, weights=weights, n_threads=2)
+            assert got.dtype == dtype
+            assert_close(got, expected)
+        assert call(name, iter(proba), weights=weights, out=out) is out
+        assert_close(out, expected)
+        together = qr.committee_scores(iter(proba), STREAMED, weights=weights)
+        assert list(together) == STREAMED
+        assert_close(together[name], expected)
+
+
+def test_an_iterator_of_many_members_keeps_its_accuracy():
+    proba = committee(200, 50, 5)
+    for name in STREAMED:
+        np.testing.assert_allclose(call(name, iter(proba)), COMMITTEE[name](proba), rtol=1e-12)
+
+
+def test_what_an_iterator_cannot_give_is_refused():
+    proba = committee(3, 10, 4)
+    for name in sorted(set(COMMITTEE) - set(STREAMED)):
+        with pytest.raises(ValueError, match="iterator"):
+            call(name, iter(proba))
+    with pytest.raises(ValueError, match="iterator"):
+        qr.votes(iter(proba))
+    with pytest.raises(ValueError, match="member_axis"):
+        qr.bald(iter(proba), member_axis=1)
+    unfit = {
+        "at least one member": [],
+        r"member 1.*\(10, 4\).*\(9, 4\)": [proba[0], proba[1][1:]],
+        r"member 0.*\(n, c\)": [proba[0, 0]],
+        r"member 2.*\brow 8\b": [proba[0], proba[1], np.where(np.arange(10) == 8, NAN, proba[2].T).T],
+    }
+    for text, members in unfit.items():
+        with pytest.raises(ValueError, match=text):
+            qr.bald(iter(members))
+    for members in ([proba[0].astype(int)], [proba[0], proba[1].astype(np.float32)]):
+        with pytest.raises(TypeError, match="member"):
+            qr.bald(iter(members))
+    for out in (np.zeros(9), np.zeros(10, np.float32), np.zeros(20)[::2], [0.0] * 10):
+        with pytest.raises(REFUSED, match="out"):
+            qr.bald(iter(proba), out=out)
+    with pytest.raises(REFUSED, match="n_threads"):
+        qr.bald(iter(proba), n_threads=0)
+    with pytest.raises(TimeoutError):
+        qr.bald(iter(np.broadcast_to(np.float32(0.001), (2, 1000, 1000))), deadline=0.0)
+
+
+@every_score
+@every_float
+@pytest.mark.parametrize("bad", [NAN, math.inf, -0.25, 1.5])
+def test_a_bad_row_is_named_or_scored_nan(name, dtype, bad):
+    for m, n, c in [(3, 40, 1), (5, 70, 10), (2, 40, 33)]:
+        proba = committee(m, n, c, dtype)
+        clean = call(name, proba)
+        spoilt, rows = proba.copy(), [3, 17, n - 1]
+        for row in rows:
+            spoilt[row % m, row, row % c] = bad
+        for axis in (0, 1, 2):
+            view = as_axis(spoilt, axis)
+            with pytest.raises(
+                ValueError, match=rf"proba.*\brow 3\b.*member {3 % m}|proba.*member {3 % m}.*\brow 3\b"
+            ):
+                call(name, view, member_axis=axis)
+            got = call(name, view, member_axis=axis, invalid="nan")
+            assert np.isnan(got).nonzero()[0].tolist() == rows
+            assert bits(np.delete(got, rows)) == bits(np.delete(clean, rows))
+        if name in STREAMED and np.dtype(dtype).itemsize > 2:
+            got = call(name, iter(spoilt), invalid="nan")
+            assert np.isnan(got).nonzero()[0].tolist() == rows
+            assert_close(np.delete(got, rows), np.delete(clean, rows))
+            with pytest.raises(ValueError, match=r"member \d.*\brow \d+"):
+                call(name, iter(spoilt))
+
+
+@every_score
+def test_out_is_filled_and_what_does_not_fit_is_refused(name):
+    proba = committee(3, 100, 5, np.float32)
+    out = np.full(100, 7, np.float32)
+    assert call(name, proba, out=out) is out
+    assert bits(out) == bits(call(name, proba))
+    for unfit in (
+        np.zeros(99, np.float32),
+        np.zeros(100),
+        np.zeros(200, np.float32)[::2],
+        [0.0] * 100,
+        proba[0, :, 0],
+    ):
+        with pytest.raises(REFUSED, match="out"):
+            call(name, proba, out=unfit)
+
+
+def test_names_are_checked():
+    proba = committee(3, 10, 5)
+    for names in ("bald", ["bald", "bald"], ["balderdash"]):
+        with pytest.raises(REFUSED, match=r"name|score"):
+            qr.committee_scores(proba, names)
+    for out in ({}, {"max_disagreement": np.zeros(10)}, [np.zeros(10)]):
+        with pytest.raises(REFUSED, match="out"):
+            qr.committee_scores(proba, ["bald"], out=out)
+
+
+@every_score
+def test_no_rows_one_member_and_no_class(name):
+    assert call(name, np.zeros((3, 0, 4), np.float32)).shape == (0,)
+    one = committee(1, 20, 5)
+    assert_close(call(name, one), COMMITTEE[name](one))
+    for shape in ((3, 10, 0), (0, 10, 3), (10, 3), (10,)):
+        with pytest.raises(ValueError, match="proba"):
+            call(name, np.zeros(shape))
+    for axis in (3, -1):
+        with pytest.raises(ValueError, match="member_axis"):
+            call(name, one, member_axis=axis)
+    with pytest.raises(TypeError, match="proba"):
+        call(name, np.ones((2, 3, 1), int))
+
+
+@every_float
+def test_votes_are_the_argmax_of_each_member(dtype):
+    for m, n, c in SHAPES:
+        proba = committee(m, n, c, dtype)
+        proba[:, : n // 4] = np.asarray(1 / c, dtype) if dtype.itemsize > 2 else proba[:, : n // 4]
+        for axis in (0, 1, 2):
+            got = qr.votes(as_axis(proba, axis), member_axis=axis)
+            assert got.dtype == np.int64
+            assert got.tolist() == votes(members_of(proba)).tolist()
+    proba[1, 3] = NAN
+    with pytest.raises(ValueError, match=r"\brow 3\b"):
+        qr.votes(proba)
+    got = qr.votes(proba, invalid="nan")
+    assert got[1, 3] == -1
+    assert (np.delete(got, 3, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["bald", "max_disagreement", "consensus_entropy"])
+def test_a_call_past_its_deadline_is_a_timeout_error(name):
+    endless = np.broadcast_to(np.float32(2**-20), (2, 2**20, 2**20))
+    with pytest.raises(TimeoutError):
+        call(name, endless, deadline=0.15)

@@ -1,0 +1,109 @@
+"""Votes and predicted numbers of a committee: every integer, every layout, missing votes, bad ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import querist as qr
+from layouts import layouts_of
+from reference import FLOATS, MAPPED, bits
+from reference_kernels import VOTES, ensemble_variance, members_of, random_votes
+
+every_score = pytest.mark.parametrize("name", VOTES)
+every_float = pytest.mark.parametrize("dtype", FLOATS, ids=str)
+EVERY_INTEGER = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
+
+
+def assert_close(got, expected, name=""):
+    rtol, atol = (2e-5, 1e-6) if got.dtype == np.float32 else (1e-10, 1e-13)
+    np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol, err_msg=name)
+
+
+@every_score
+@pytest.mark.parametrize("weights", [None, [2, 1, 0.5, 1, 0, 3, 1]])
+def test_scores_of_votes_are_their_formulas(name, weights):
+    score = getattr(qr, name)
+    for classes in (1, 2, 4, 10, 300):
+        drawn = random_votes(7, 200, classes)
+        expected = VOTES[name](drawn, weights)
+        kinds = [k for k in EVERY_INTEGER if classes - 1 <= np.iinfo(k).max]
+        for dtype in [*kinds, *([bool] if classes <= 2 else [])]:
+            got = score(drawn.astype(dtype), weights=weights)
+            assert got.dtype == np.float64
+            assert_close(got, expected, np.dtype(dtype).name)
+        again = score(drawn, weights=weights, n_classes=classes)
+        assert_close(again, expected)
+        for layout, view in layouts_of(drawn):
+            assert bits(score(view, weights=weights)) == bits(score(drawn, weights=weights)), layout
+            turned = score(view.T, weights=weights, member_axis=1)
+            assert bits(turned) == bits(score(drawn, weights=weights)), layout
+
+
+@every_score
+def test_votes_for_any_integer_count_and_missing_ones_do_not(name):
+    score = getattr(qr, name)
+    for missing in (-1, 99, -(2**40)):
+        drawn = random_votes(6, 100, missing=missing)
+        expected = VOTES[name](drawn, missing=missing)
+        assert_close(score(drawn, missing=missing), expected)
+        assert_close(score(drawn, missing=missing, n_classes=4), expected)
+        weights = [1, 2, 0.5, 1, 3, 1]
+        assert_close(score(drawn, missing=missing, weights=weights), VOTES[name](drawn, weights, missing))
+    far = np.array([[-(2**62), 5], [2**62, 5], [7, -9]])
+    assert_close(score(far), VOTES[name](far))
+
+
+@every_score
+def test_votes_that_cannot_be_right_are_refused(name):
+    score, drawn = getattr(qr, name), random_votes(5, 20)
+    with pytest.raises(ValueError, match="member_axis"):
+        score(random_votes(100, 10))
+    assert score(random_votes(100, 10), weights=np.ones(100)).shape == (10,)
+    assert score(random_votes(100, 10), member_axis=1).shape == (100,)
+    drawn[:, 13] = -1
+    with pytest.raises(ValueError, match=r"votes.*\brow 13\b"):
+        score(drawn)
+    drawn[:, 13] = 4
+    with pytest.raises(ValueError, match=r"votes.*\brow 13\b"):
+        score(drawn, n_classes=4)
+    with pytest.raises(TypeError, match="votes"):
+        score(drawn.astype(float))
+    for shape in ((5,), (2, 3, 4), (0, 10)):
+        with pytest.raises(ValueError, match="votes"):
+            score(np.zeros(shape, int))
+    with pytest.raises(ValueError, match="member_axis"):
+        score(drawn, member_axis=2)
+    assert score(np.zeros((5, 0), int)).shape == (0,)
+    out = np.full(20, 7.0)
+    assert score(drawn, out=out) is out
+    assert bits(out) == bits(score(drawn))
+
+
+@every_float
+@pytest.mark.parametrize("weights", [None, [2, 1, 0, 0.5]])
+def test_ensemble_variance_is_the_variance_of_the_members(dtype, weights):
+    values = (np.random.default_rng(0).normal(size=(4, 200)) + 3).astype(dtype)
+    expected = ensemble_variance(members_of(values), weights)
+    got = qr.ensemble_variance(values, weights=weights)
+    assert got.dtype == MAPPED.get(dtype.name, np.float64)
+    assert_close(got, expected)
+    for layout, view in layouts_of(values):
+        assert bits(qr.ensemble_variance(view, weights=weights)) == bits(got), layout
+        assert bits(qr.ensemble_variance(view.T, weights=weights, member_axis=1)) == bits(got), layout
+
+
+def test_ensemble_variance_far_from_zero_of_integers_and_of_bad_values():
+    values = np.random.default_rng(0).normal(size=(5, 100)).astype(np.float32) + np.float32(1e4)
+    np.testing.assert_allclose(qr.ensemble_variance(values), ensemble_variance(members_of(values)), rtol=1e-5)
+    assert not qr.ensemble_variance(np.repeat(values[:1], 3, axis=0)).any()
+    got = qr.ensemble_variance([[1, 2], [3, 2]])
+    assert (got.dtype, got.tolist()) == (np.float64, [1, 0])
+    assert qr.ensemble_variance(np.zeros((3, 0))).shape == (0,)
+    values[2, 7] = math.inf
+    with pytest.raises(ValueError, match=r"values.*\brow 7\b"):
+        qr.ensemble_variance(values)
+    for shape in ((5,), (0, 10), (2, 3, 4)):
+        with pytest.raises(ValueError, match="values"):
+            qr.ensemble_variance(np.zeros(shape))
