@@ -30,17 +30,19 @@ SECONDS = 3.0 * min(1.0, SCALE**0.5)
 """What one case may take, over all that take turns in it."""
 
 
-def interleaved(calls: dict[str, Callable[[], object]], *, number: int = 1) -> dict[str, float]:
+def interleaved(
+    calls: dict[str, Callable[[], object]], *, number: int = 1, least: int = 7
+) -> dict[str, float]:
     """Return each call's median seconds. They take turns, so that a busy moment hits them all.
 
-    `number` calls are one sample, for calls that are short against the clock.
+    `number` calls are one sample, for calls that are short against the clock; each has `least` samples.
     """
     for call in calls.values():
         call()
     samples: dict[str, list[float]] = {name: [] for name in calls}
     turns = list(calls.items())
     began = time.perf_counter()
-    while len(samples[turns[0][0]]) < 7 or time.perf_counter() - began < SECONDS:
+    while len(samples[turns[0][0]]) < least or time.perf_counter() - began < SECONDS:
         for name, call in turns:
             again = repeat(None, number)
             start = time.perf_counter()
@@ -79,6 +81,7 @@ class Bench:
 
     pool = staticmethod(pool)
     interleaved = staticmethod(interleaved)
+    scale = SCALE
     lines: list[tuple[str, ...]] = field(default_factory=list)
 
     def add(

@@ -15,6 +15,7 @@ __all__ = [
     "linear_density",
     "linear_density_csr",
     "pairwise_density",
+    "products",
     "score",
     "scores",
     "set_num_threads",
@@ -174,6 +175,7 @@ def pairwise_density(
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]: ...
+def products(left: ArrayLike, right: ArrayLike, n_threads: int | None) -> NDArray[np.float32]: ...
 def spread(
     features: ArrayLike,
     n_threads: int | None,

@@ -7,15 +7,22 @@
 //!             Rows ──► score ──────────► one number a row ──► select ──► Picks
 //!   any layout, read    score::scores     larger means:        select::top_k
 //!   in place            score::top_scores ask this one first   …
+//!          Members ──► score::committee_scores, ensemble_variance
+//!         Integers ──► score::vote_scores
+//!    Rows and Rows ──► score::expected_gradient_length
+//!             Rows ──► change            variance that a label takes away; a greedy batch: Picks
+//!   Rows or Sparse ──► density           larger: more typical of the pool
 //!            └──────────── Par: threads, SIMD level, when to stop ────────────┘
 //! ```
 //!
-//! * **Formula** ([`score`], [`select`]): each file is a formula or a method, and reads like its paper.
-//! * **Engine** ([`rows`], [`real`], [`simd`], [`pool`]): strides, logarithms, lanes and threads; no formula's name.
-//!   All `unsafe` is here.
+//! * **Formula** ([`score`], [`change`], [`density`], [`spread`], [`select`]): each file is a formula or a method, and reads
+//!   like its paper. Scores of a committee are files of [`score`].
+//! * **Engine** ([`rows`], [`members`], [`integers`], [`real`], [`simd`], [`pool`]; `sum`, `tile`, `distance`):
+//!   strides, logarithms, lanes, pairs and threads; no formula's name. All `unsafe` is here.
 //!
 //! The bits of a result depend on nothing but the input: not on threads, blocks or memory layout, nor, among levels
-//! with fused multiply-add, on the SIMD level. Sums are laid out in 64-byte lanes whatever the register width.
+//! with fused multiply-add, on the SIMD level. Sums along a row are laid out in 64-byte lanes whatever the register width, and
+//! parts that threads bring are added in the order of their numbers.
 //!
 //! ```
 //! use querist_core::{pool::Par, rows::Rows, score::{Request, Score, scores}};
@@ -49,4 +56,4 @@ pub mod select;
 pub mod simd;
 pub mod spread;
 mod sum;
-mod tile;
+pub mod tile;

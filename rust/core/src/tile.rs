@@ -19,7 +19,10 @@ use std::sync::{Mutex, PoisonError};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
+use crate::error::Error;
+use crate::pool::Par;
 use crate::real::Real;
+use crate::rows::Rows;
 use crate::simd::transpose::turn;
 use crate::simd::{Kernel, Level, dispatch};
 
@@ -38,9 +41,11 @@ pub(crate) trait Epilogue<T: Real> {
 
 /// Rows in a block: a function of d alone, as sums over pairs are made block by block.
 pub(crate) fn side<T: Real>(d: usize) -> usize {
-    // Packed columns of about half a megabyte stay in the second-level cache.
     let columns = 3 * T::LANES;
-    ((1 << 19) / (d.max(1) * size_of::<T>()) / columns * columns).clamp(columns, 480)
+    let rows_in = |bytes: usize| bytes / (d.max(1) * size_of::<T>()) / columns * columns;
+    // Packed columns of half a megabyte stay in the second-level cache. Of many coordinates that would be so few rows that
+    // packing them costs as much as the products: then they come from the third level.
+    rows_in(1 << 19).max(rows_in(1 << 22).min(240)).clamp(columns, 480)
 }
 
 /// A right block: rows packed into columns, LANES rows side by side for each coordinate.
@@ -177,6 +182,55 @@ fn block<T: Real, S: Simd, const R: usize, const V: usize>(
     }
 }
 
+/// The products of all rows of two matrices, n × m: for tests and benches, as everything else reduces pairs on the way.
+///
+/// # Errors
+/// [`Error::Shape`]; [`Error::Stopped`].
+pub fn matrix_product<T: Real>(
+    left: &Rows<'_, T>,
+    right: &Rows<'_, T>,
+    out: &mut [T],
+    par: Par<'_>,
+) -> Result<(), Error> {
+    let (n, m, d) = (left.len(), right.len(), left.width());
+    if right.width() != d || out.len() != n * m {
+        let expected = format!("{n} x {m} products of rows of {d} numbers");
+        let got = format!("{} of rows of {}", out.len(), right.width());
+        return Err(Error::Shape { argument: "out", expected, got });
+    }
+    let side = side::<T>(d);
+    let jobs = out.chunks_mut((side * m).max(1)).enumerate();
+    let start = || (Vec::new(), Vec::new(), Packed::default(), Vec::new());
+    par.run(jobs, n.saturating_mul(m * d), start, |(rows, columns, packed, strip), (number, out)| {
+        let rows = left.read(number * side..(number + 1) * side, rows);
+        for first in (0..m).step_by(side) {
+            packed.pack(right.read(first..first + side, columns), d, par.level);
+            let mut store = Store { out: &mut *out, m, first };
+            products(rows, packed, &mut store, strip, par.level);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Stores products in their columns of some rows of the whole.
+struct Store<'a, T> {
+    out: &'a mut [T],
+    m: usize,
+    first: usize,
+}
+
+impl<T: Real> Epilogue<T> for Store<'_, T> {
+    #[inline(always)]
+    fn strip<S: Simd>(&mut self, _: S, first: usize, pairs: &mut [T], width: usize) {
+        let count = width.min(self.m - self.first);
+        for (r, row) in pairs.chunks_exact(width).enumerate() {
+            let at = (first + r) * self.m + self.first;
+            self.out[at..at + count].copy_from_slice(&row[..count]);
+        }
+    }
+}
+
 /// Adds parts to a whole in the order of their numbers, whatever the order in which threads bring them.
 #[derive(Debug)]
 pub(crate) struct InOrder<A, P> {
@@ -208,25 +262,12 @@ impl<A, P> InOrder<A, P> {
 mod tests {
     use super::*;
 
-    /// Stores all pairs: what no caller but a test does.
-    struct Store<T>(Vec<Vec<T>>);
-
-    impl<T: Real> Epilogue<T> for Store<T> {
-        fn strip<S: Simd>(&mut self, _: S, first: usize, pairs: &mut [T], width: usize) {
-            assert_eq!(first, self.0.len());
-            self.0.extend(pairs.chunks_exact(width).map(<[T]>::to_vec));
-        }
-    }
-
     fn all<T: Real>(x: &[T], y: &[T], d: usize, level: Level) -> Vec<Vec<T>> {
-        let mut packed = Packed::default();
-        packed.pack(y, d, level);
-        let mut store = Store(Vec::new());
-        products(x, &packed, &mut store, &mut Vec::new(), level);
-        for row in &mut store.0 {
-            row.truncate(y.len() / d);
-        }
-        store.0
+        let m = y.len() / d;
+        let mut out = vec![T::ZERO; x.len() / d * m];
+        let par = Par { level, ..Par::serial() };
+        matrix_product(&Rows::of(x, d), &Rows::of(y, d), &mut out, par).unwrap();
+        out.chunks_exact(m).map(<[T]>::to_vec).collect()
     }
 
     fn check<T: Real>(eps: f64) {

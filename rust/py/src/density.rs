@@ -7,6 +7,7 @@ use querist_core::density::{linear, nearest, pairwise, sparse, work};
 use querist_core::real::Real;
 use querist_core::rows::Rows;
 use querist_core::spread::variance;
+use querist_core::tile::matrix_product;
 
 use crate::arguments;
 use crate::call::{Limits, call};
@@ -271,6 +272,27 @@ pub(crate) fn spread(
     match capi::rows(&array, "features")?.0 {
         Floats::Single(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
         Floats::Double(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
+    }
+}
+
+/// The products of all rows of two float32 matrices: what benches and tests see of the tile.
+#[pyfunction]
+pub(crate) fn products<'py>(
+    py: Python<'py>,
+    left: &Bound<'py, PyAny>,
+    right: &Bound<'py, PyAny>,
+    n_threads: Option<i64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limits = Limits::new(n_threads, None)?;
+    let (left, right) = (self::features(left, "left")?, self::features(right, "right")?);
+    let (n, m) = (left.shape()[0], right.shape()[0]);
+    match (capi::rows(&left, "left")?.0, capi::rows(&right, "right")?.0) {
+        (Floats::Single(x), Floats::Single(y)) => {
+            let (out, slice) = capi::output::<f32>(py, n * m);
+            call(py, &limits, work(n, m, x.width()), |par| matrix_product(&x, &y, slice, par))?;
+            out.into_any().call_method1("reshape", ((n, m),))
+        }
+        _ => Err(PyValueError::new_err("left, right: expected two matrices of float32")),
     }
 }
 

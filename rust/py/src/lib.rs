@@ -23,7 +23,9 @@ mod _core {
     #[pymodule_export]
     use super::committee::{committee, ensemble_variance, vote_scores, votes};
     #[pymodule_export]
-    use super::density::{knn_density, linear_density, linear_density_csr, pairwise_density, spread};
+    use super::density::{
+        knn_density, linear_density, linear_density_csr, pairwise_density, products, spread,
+    };
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]

@@ -6,6 +6,7 @@
 //! go first, so that there is a bar for all others. The k best are those of a total order (distance, then index), and
 //! so do not depend on who came when. The distances of these k are then computed in float64.
 
+use std::cmp::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Simd;
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
+use crate::sum::tree_sum;
 use crate::tile::{Epilogue, side};
 
 /// What nearness is measured by.
@@ -71,7 +73,7 @@ pub fn knn_density<T: Real>(
         // One lock at a time: i and j may be the same.
         noting.row_bars.clone_from(&lock(i).bars);
         noting.column_bars.clone_from(&lock(j).bars);
-        noting.begin(&worker.right, i == j);
+        noting.begin(&worker.right, i == j, k);
         squared_distances(&worker.left, &worker.right, noting, &mut worker.strip, par.level);
         let mut left = lock(i);
         for &(row, column, d2) in &noting.for_rows {
@@ -108,18 +110,28 @@ pub fn knn_density<T: Real>(
 
 /// The distance of two rows, in float64.
 fn exact<T: Real>(x: &[T], y: &[T], distance: Distance) -> f64 {
-    let squared = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
-    let wide = |x: &[T]| x.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
-    let (mut x, mut y) = (wide(x), wide(y));
     match distance {
-        Distance::Euclidean => squared(&x, &y).sqrt(),
+        Distance::Euclidean => {
+            let mut sums = [0.0; 16];
+            for (x, y) in x.chunks(16).zip(y.chunks(16)) {
+                for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+                    let difference = x.to_f64() - y.to_f64();
+                    *sum += difference * difference;
+                }
+            }
+            tree_sum(&sums, &[]).sqrt()
+        }
         Distance::Cosine => {
+            let unit = |x: &[T]| {
+                let mut x: Vec<f64> = x.iter().map(|x| x.to_f64()).collect();
+                normalise(&mut x);
+                x
+            };
+            let (x, y) = (unit(x), unit(y));
             if [&x, &y].iter().any(|x| x.iter().all(|&x| x == 0.0)) {
                 return 1.0;
             }
-            normalise(&mut x);
-            normalise(&mut y);
-            squared(&x, &y) / 2.0
+            exact(&x, &y, Distance::Euclidean).powi(2) / 2.0
         }
     }
 }
@@ -149,6 +161,9 @@ impl<T: Real> Best<T> {
     }
 
     fn offer(&mut self, row: usize, candidate: (T, usize)) {
+        if candidate.0 > self.bars[row] {
+            return;
+        }
         let (k, count) = (self.k, self.counts[row]);
         let nearest = &mut self.nearest[row * k..][..k];
         let before =
@@ -173,6 +188,9 @@ struct Noting<T> {
     column_bars: Vec<T>,
     /// A block with itself: offered to rows only, and no row to itself.
     itself: bool,
+    k: usize,
+    /// Candidates of one row, while there is no bar.
+    all: Vec<(T, usize)>,
     /// Row, column and squared distance.
     for_rows: Vec<(usize, usize, T)>,
     for_columns: Vec<(usize, usize, T)>,
@@ -181,16 +199,41 @@ struct Noting<T> {
 impl<T: Real> Default for Noting<T> {
     fn default() -> Self {
         let (row_bars, column_bars) = (Vec::new(), Vec::new());
-        Self { row_bars, column_bars, itself: false, for_rows: Vec::new(), for_columns: Vec::new() }
+        Self {
+            row_bars,
+            column_bars,
+            itself: false,
+            k: 0,
+            all: Vec::new(),
+            for_rows: Vec::new(),
+            for_columns: Vec::new(),
+        }
     }
 }
 
 impl<T: Real> Noting<T> {
-    fn begin(&mut self, right: &Block<T>, itself: bool) {
+    fn begin(&mut self, right: &Block<T>, itself: bool, k: usize) {
+        self.k = k;
         self.column_bars.resize(right.width(), T::MINUS_INFINITY);
         self.itself = itself;
         self.for_rows.clear();
         self.for_columns.clear();
+    }
+
+    /// Notes the k nearest of a row within its own block.
+    #[inline(never)]
+    fn note_nearest(&mut self, row: usize, d2: &[T]) {
+        let others = d2.iter().copied().zip(0..).filter(|&(d2, column)| d2 < T::INFINITY && column != row);
+        self.all.clear();
+        self.all.extend(others);
+        if self.all.len() > self.k {
+            let order = |a: &(T, usize), b: &(T, usize)| {
+                a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
+            };
+            self.all.select_nth_unstable_by(self.k, order);
+            self.all.truncate(self.k);
+        }
+        self.for_rows.extend(self.all.iter().map(|&(d2, column)| (row, column, d2)));
     }
 
     #[inline(never)]
@@ -199,10 +242,10 @@ impl<T: Real> Noting<T> {
             let lane = set.trailing_zeros() as usize;
             let (column, d2) = (at + lane, d2[lane]);
             set &= set - 1;
-            if d2 <= self.row_bars[row] && d2 < T::INFINITY && !(self.itself && row == column) {
+            if d2 <= self.row_bars[row] && d2 < T::INFINITY {
                 self.for_rows.push((row, column, d2));
             }
-            if !self.itself && d2 <= self.column_bars[column] {
+            if d2 <= self.column_bars[column] {
                 self.for_columns.push((row, column, d2));
             }
         }
@@ -213,6 +256,10 @@ impl<T: Real> Epilogue<T> for Noting<T> {
     #[inline(always)]
     fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [T], width: usize) {
         for (r, row) in pairs.chunks_exact(width).enumerate() {
+            if self.itself {
+                self.note_nearest(first + r, row);
+                continue;
+            }
             let bar = T::splat(simd, self.row_bars[first + r]);
             for at in (0..width).step_by(T::LANES) {
                 let d2 = T::load(simd, &row[at..][..T::LANES]);
