@@ -1,10 +1,11 @@
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "KCenter",
     "__version__",
     "committee",
     "ensemble_variance",
@@ -14,6 +15,7 @@ __all__ = [
     "knn_density",
     "linear_density",
     "linear_density_csr",
+    "nearest",
     "pairwise_density",
     "products",
     "score",
@@ -193,3 +195,24 @@ def knn_density(
 def set_num_threads(n_threads: int | None) -> None: ...
 def get_num_threads() -> int: ...
 def simd_level() -> str: ...
+
+@final
+class KCenter:
+    def __new__(cls, given: ArrayLike, metric: str) -> Self: ...
+    def add(self, rows: Sequence[int], outside: ArrayLike | None = None) -> None: ...
+    def pick(
+        self,
+        k: int,
+        weights: NDArray[np.float64] | None,
+        available: ArrayLike | None,
+        n_threads: int | None,
+        deadline: float | None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...
+
+def nearest(
+    features: ArrayLike,
+    picks: Sequence[int],
+    metric: str,
+    n_threads: int | None,
+    deadline: float | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...

@@ -10,9 +10,10 @@ from querist._arguments import row_numbers
 from querist._arrays import as_array
 from querist._change import linear_posterior
 from querist._deadline import Deadline
+from querist._k_center import KCenter, coverage, k_center
 from querist._picks import Picks
 
-__all__ = ["top_k", "variance_reduction"]
+__all__ = ["KCenter", "coverage", "k_center", "top_k", "variance_reduction"]
 
 
 def top_k(

@@ -115,6 +115,11 @@ impl<T: Real> Block<T> {
         self.rows.len() / self.d.max(1)
     }
 
+    /// The largest squared norm.
+    pub(crate) fn largest_norm(&self) -> f64 {
+        self.norms[..self.len()].iter().fold(0.0, |largest, norm| largest.max(norm.to_f64()))
+    }
+
     /// Columns, as [`Packed::width`].
     pub(crate) fn width(&self) -> usize {
         self.packed.width()

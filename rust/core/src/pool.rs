@@ -102,6 +102,23 @@ impl Par<'_> {
     }
 }
 
+/// Asks for a loop outside [`Par::run`], on the caller's thread, whether to go on.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<Instant>);
+
+impl Watch {
+    /// To be called often: looks at the clock, and every 50 ms asks.
+    #[expect(clippy::disallowed_methods, reason = "this is the pool")]
+    pub(crate) fn ask(&mut self, par: Par<'_>, done: f64) -> Result<(), Error> {
+        let asked = self.0.get_or_insert_with(Instant::now);
+        if asked.elapsed() < PATIENCE {
+            return Ok(());
+        }
+        *asked = Instant::now();
+        if (par.stop)(done) { Err(Error::Stopped) } else { Ok(()) }
+    }
+}
+
 /// What the threads of one call share.
 struct Crew<I> {
     /// How many jobs there are at most.

@@ -58,6 +58,8 @@ pub trait Real:
     const INFINITY: Self;
     /// Minus infinity.
     const MINUS_INFINITY: Self;
+    /// The distance from 1 to the next number.
+    const EPSILON: Self;
     /// The smallest normal number.
     const TINY: Self;
     /// Where a sum of terms of the order of 1 is so small that its terms may be subnormal.
@@ -151,6 +153,7 @@ impl Real for f32 {
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
+    const EPSILON: Self = Self::EPSILON;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 8.271_806e-25; // 2^-80
     const FAINT: Self = 9.313_226e-10; // 2^-30
@@ -246,6 +249,7 @@ impl Real for f64 {
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
+    const EPSILON: Self = Self::EPSILON;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 1.183_052_186_166_774_7e-271; // 2^-900
     const FAINT: Self = 3.872_591_914_849_318_3e-121; // 2^-400

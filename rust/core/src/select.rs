@@ -1,5 +1,7 @@
 //! Selection: which rows to ask, given scores or features. Every method returns [`Picks`].
 
+pub mod centres;
+pub mod k_center;
 mod top_k;
 
 pub(crate) use top_k::TopK;

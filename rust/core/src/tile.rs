@@ -1,9 +1,9 @@
 //! All pairs of the rows of two matrices, tile by tile, never stored.
 //!
 //! The products Σ x y of the rows of two blocks are computed eight rows at a time, and each such strip is handed to an
-//! [`Epilogue`], which reduces it while it is in the first-level cache. `distance.rs` makes distances of them.
+//! epilogue, which reduces it while it is in the first-level cache. `distance.rs` makes distances of them.
 //!
-//! **Order.** A sum runs over k = 0, 1, …, by multiply-add, in blocks of [`DEPTH`] that are then added. No blocking of
+//! **Order.** A sum runs over k = 0, 1, …, by multiply-add, in blocks of 128 that are then added. No blocking of
 //! rows changes it, so that the bits depend neither on threads nor on the SIMD level (with fused multiply-add).
 //!
 //! **Shape.** On AVX-512, 8 rows × 3 vectors of columns fill 24 of 32 registers: 24 multiply-adds for 11 loads. On 16

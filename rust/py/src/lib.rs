@@ -11,6 +11,7 @@ mod capi;
 mod change;
 mod committee;
 mod density;
+mod diverse;
 mod score;
 mod select;
 mod settings;
@@ -26,6 +27,8 @@ mod _core {
     use super::density::{
         knn_density, linear_density, linear_density_csr, pairwise_density, products, spread,
     };
+    #[pymodule_export]
+    use super::diverse::{KCenter, nearest};
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]

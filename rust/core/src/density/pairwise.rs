@@ -1,7 +1,7 @@
 //! The mean over all pairs of a kernel of their distance (information density: Settles & Craven 2008).
 //!
 //! Within one set each pair is computed once: a block of pairs adds to its rows and, turned, to its columns. The parts of
-//! a row's sum come from blocks on different threads; [`InOrder`] adds them in the order of the blocks, so that the sum has the
+//! a row's sum come from blocks on different threads; `InOrder` adds them in the order of the blocks, so that the sum has the
 //! same bits for any number of threads.
 
 use fearless_simd::Simd;
