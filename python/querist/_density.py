@@ -12,11 +12,10 @@ from querist import _core
 from querist._arguments import count, finite
 from querist._arrays import as_array
 from querist._deadline import Deadline
+from querist._seed import Seed
 
 Metric: TypeAlias = Literal["cosine", "dot", "sqeuclidean", "euclidean", "rbf"]
 Progress: TypeAlias = Callable[[float], object]
-# In quotes: numpy.random is loaded when it is first asked for, and takes longer than all of querist.
-Seed: TypeAlias = "int | np.random.Generator | None"
 
 LINEAR = ("cosine", "dot", "sqeuclidean")
 QUADRATIC = ("euclidean", "rbf")
@@ -189,7 +188,7 @@ def information_density(
         _check_reference(others.shape, pool.shape[1])
     else:
         _check_others(len(pool), counts)
-    width = _gamma(gamma, pool, n_threads, time) if metric == "rbf" else 1.0
+    width = kernel_gamma(gamma, pool, n_threads, time) if metric == "rbf" else 1.0
     if sample is None:
         density, _ = _core.pairwise_density(
             pool, metric, width, others, None, counts, False, out, progress, n_threads, time.left()
@@ -422,7 +421,7 @@ def _check_progress(progress: Any) -> None:
         raise TypeError(msg)
 
 
-def _gamma(given: Any, pool: NDArray[Any], n_threads: int | None, deadline: Deadline) -> float:
+def kernel_gamma(given: Any, pool: NDArray[Any], n_threads: int | None, deadline: Deadline) -> float:
     if isinstance(given, str):
         if given != "scale":
             msg = f'gamma: expected "scale" or a number, got {given!r}'

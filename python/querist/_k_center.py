@@ -132,21 +132,13 @@ class KCenter:
         if labeled is not None:
             n, d = self._features.shape
             rows, outside = labeled_rows(labeled, n, d)
-            self._check_finite(rows)
             self._core.add(rows.tolist())
             self._open[rows] = False
             if outside is not None:
-                kind = np.float64 if self._features.dtype.itemsize == 8 else np.float32
-                self._core.add(list(range(len(outside))), outside.astype(kind))
-
-    def _check_finite(self, rows: NDArray[np.int64]) -> None:
-        finite = np.isfinite(self._features[rows].astype(np.float64)).all(axis=1)
-        if not finite.all():
-            msg = f"features: row {rows[finite.argmin()]} is not finite and cannot be a centre"
-            raise ValueError(msg)
+                self._core.add(list(range(len(outside))), cast(outside, self._features))
 
     def add(self, indices: ArrayLike) -> None:
-        """Make centres of rows of the pool, for example because they were labelled; they are not picked again.
+        """Make centres of rows of the pool, as when they were labelled; they are not picked again.
 
         Parameters
         ----------
@@ -160,7 +152,6 @@ class KCenter:
         """
         rows = row_numbers(indices, len(self._features), "indices")
         rows = rows[self._open[rows]]
-        self._check_finite(rows)
         self._core.add(rows.tolist())
         self._open[rows] = False
 
@@ -196,6 +187,12 @@ class KCenter:
             count(k, "k"), worth, None if mask.all() else mask, n_threads, deadline
         )
         return Picks(indices, values, {"distances": distances, "rungs": rungs})
+
+
+def cast(outside: NDArray[np.float64], pool: NDArray[Any]) -> NDArray[Any]:
+    """Give rows from outside in the float type that the pool is read in; what does not fit is infinite."""
+    with np.errstate(over="ignore"):
+        return outside.astype(np.float64 if pool.dtype.itemsize == 8 else np.float32)
 
 
 def checked_weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
@@ -245,7 +242,8 @@ def coverage(
     representative : ndarray of int64, shape (n,)
         For each row the pick nearest to it, by its row number; the earlier of two that are as near.
     distance : ndarray of float64, shape (n,)
-        The distance to it; 0 for the picks themselves.
+        The distance to it; 0 for the picks themselves, but for rows of zeros under the cosine, which are at 1
+        from everything.
 
     Raises
     ------

@@ -10,10 +10,25 @@ from querist._arguments import row_numbers
 from querist._arrays import as_array
 from querist._change import linear_posterior
 from querist._deadline import Deadline
+from querist._facility_location import facility_location
 from querist._k_center import KCenter, coverage, k_center
 from querist._picks import Picks
+from querist._relevance import mmr, ranked_batch
+from querist._sampling import badge, k_means_pp, power
 
-__all__ = ["KCenter", "coverage", "k_center", "top_k", "variance_reduction"]
+__all__ = [
+    "KCenter",
+    "badge",
+    "coverage",
+    "facility_location",
+    "k_center",
+    "k_means_pp",
+    "mmr",
+    "power",
+    "ranked_batch",
+    "top_k",
+    "variance_reduction",
+]
 
 
 def top_k(

@@ -50,7 +50,7 @@ pub(crate) fn middle<T: Real>(rows: &Rows<'_, T>) -> Vec<T> {
     sums.into_iter().map(|sum| T::from_f64(sum / count.max(1.0))).collect()
 }
 
-/// A block of rows, ready to be either side of the pairs.
+/// A block of rows, ready to be the left side of pairs, or when packed the right one.
 #[derive(Debug, Default)]
 pub(crate) struct Block<T> {
     /// As they are compared: as they were given, or of length 1.
@@ -63,7 +63,7 @@ pub(crate) struct Block<T> {
 }
 
 impl<T: Real> Block<T> {
-    /// Loads some rows.
+    /// Loads some rows, not packed.
     pub(crate) fn load(
         &mut self,
         rows: &Rows<'_, T>,
@@ -103,11 +103,15 @@ impl<T: Real> Block<T> {
                 norms.fill(T::ONE);
             }
         }
-        self.packed.pack(&self.centred, self.d, level);
         self.norms.clear();
         self.norms.extend_from_slice(&norms);
-        self.norms.resize(self.packed.width(), T::INFINITY);
         Ok(())
+    }
+
+    /// Makes the rows loaded ready to be the columns of pairs.
+    pub(crate) fn pack(&mut self, level: Level) {
+        self.packed.pack(&self.centred, self.d, level);
+        self.norms.resize(self.packed.width(), T::INFINITY);
     }
 
     /// How many rows.
@@ -130,7 +134,8 @@ impl<T: Real> Block<T> {
     }
 }
 
-/// Fails for the first row whose squared norm is no finite number.
+/// Fails for the first row whose squared norm is no finite number, or so large that a squared distance, up to four times
+/// as much, might not be.
 fn check<T: Real>(
     norms: &[T],
     rows: &[T],
@@ -138,7 +143,8 @@ fn check<T: Real>(
     first: usize,
     argument: &'static str,
 ) -> Result<(), Error> {
-    let Some(row) = norms.iter().position(|norm| !norm.to_f64().is_finite()) else { return Ok(()) };
+    let fits = |norm: &T| norm.to_f64() <= T::LARGEST / 4.0;
+    let Some(row) = norms.iter().position(|norm| !fits(norm)) else { return Ok(()) };
     Err(Error::Row { argument, row: first + row, member: None, fault: fault_of(&rows[row * d..][..d]) })
 }
 

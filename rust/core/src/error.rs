@@ -74,6 +74,11 @@ pub enum Fault {
     },
     /// Finite numbers whose squares sum to infinity.
     Overflow,
+    /// A score that is negative or infinite where chances are made of it.
+    NotAScore {
+        /// Its value.
+        value: f64,
+    },
     /// A vote for a class that is not there.
     NotAClass {
         /// The vote.
@@ -88,7 +93,14 @@ pub enum Fault {
 impl Fault {
     /// Whether `invalid="nan"` is offered for it.
     fn can_score_nan(self) -> bool {
-        !matches!(self, Self::NotFinite { .. } | Self::Overflow | Self::NotAClass { .. } | Self::NoVote)
+        !matches!(
+            self,
+            Self::NotFinite { .. }
+                | Self::Overflow
+                | Self::NotAScore { .. }
+                | Self::NotAClass { .. }
+                | Self::NoVote
+        )
     }
 }
 
@@ -116,6 +128,7 @@ impl fmt::Display for Fault {
             Self::NotAClass { vote, n_classes } => {
                 write!(f, "the vote {vote} is not a class, expected 0 to {} or `missing`", n_classes - 1)
             }
+            Self::NotAScore { value } => write!(f, "it is {value}, expected a finite score, 0 or more"),
             Self::Overflow => {
                 write!(
                     f,

@@ -58,6 +58,8 @@ pub trait Real:
     const INFINITY: Self;
     /// Minus infinity.
     const MINUS_INFINITY: Self;
+    /// The largest number, in float64.
+    const LARGEST: f64;
     /// The distance from 1 to the next number.
     const EPSILON: Self;
     /// The smallest normal number.
@@ -153,6 +155,7 @@ impl Real for f32 {
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
+    const LARGEST: f64 = Self::MAX as f64;
     const EPSILON: Self = Self::EPSILON;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 8.271_806e-25; // 2^-80
@@ -249,6 +252,7 @@ impl Real for f64 {
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
+    const LARGEST: f64 = Self::MAX;
     const EPSILON: Self = Self::EPSILON;
     const TINY: Self = Self::MIN_POSITIVE;
     const SMALL: Self = 1.183_052_186_166_774_7e-271; // 2^-900

@@ -40,6 +40,8 @@ pub use top::top_scores;
 pub use variance::ensemble_variance;
 pub use votes::{VoteRequest, vote_scores};
 
+pub(crate) use validity::probabilities as row_fault;
+
 use logits::Logits;
 use probabilities::Probabilities;
 

@@ -1,9 +1,14 @@
 //! Selection: which rows to ask, given scores or features. Every method returns [`Picks`].
 
 pub mod centres;
+pub mod d2_sampling;
+pub mod facility_location;
 pub mod k_center;
+mod power;
+pub mod relevance;
 mod top_k;
 
+pub use power::power;
 pub(crate) use top_k::TopK;
 pub use top_k::top_k;
 

@@ -28,7 +28,7 @@ mod _core {
         knn_density, linear_density, linear_density_csr, pairwise_density, products, spread,
     };
     #[pymodule_export]
-    use super::diverse::{KCenter, nearest};
+    use super::diverse::{KCenter, badge, facility_location, k_means_pp, nearest, power, relevant};
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]

@@ -188,7 +188,9 @@ impl<T: Real> Worker<T> {
             self.left.load(rows, i * side..(i + 1) * side, space, argument, par.level)?;
             self.held = Some(i);
         }
-        self.right.load(across, j * side..(j + 1) * side, space, across_argument, par.level)
+        self.right.load(across, j * side..(j + 1) * side, space, across_argument, par.level)?;
+        self.right.pack(par.level);
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::real::Real;
 /// What is wrong with a row of probabilities: a number outside [0, 1 + tolerance], or a sum further than the
 /// tolerance from 1.
 #[cold]
-pub(super) fn probabilities<T: Real>(row: &[T], tolerance: f64) -> Option<Fault> {
+pub(crate) fn probabilities<T: Real>(row: &[T], tolerance: f64) -> Option<Fault> {
     let mut sum = 0.0;
     for (column, p) in row.iter().map(|p| p.to_f64()).enumerate() {
         if !(0.0..=1.0 + tolerance).contains(&p) {

@@ -9,7 +9,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, f64x8};
 
-use crate::distance::{Block, Space, normalise, squared_distances};
+use crate::distance::{Block, Space, fault_of, normalise, squared_distances};
 use crate::error::Error;
 use crate::pool::Par;
 use crate::real::Real;
@@ -115,6 +115,47 @@ impl<T: Real> Centres<T> {
         Self { rows: Vec::new(), exact: Vec::new(), d, count: 0 }
     }
 
+    /// Some rows of a matrix.
+    ///
+    /// # Errors
+    /// As [`extend`](Centres::extend).
+    pub fn of(
+        rows: &Rows<'_, T>,
+        which: impl IntoIterator<Item = usize>,
+        metric: Metric,
+        argument: &'static str,
+    ) -> Result<Self, Error> {
+        let mut centres = Self::new(rows.width());
+        centres.extend(rows, which, metric, argument)?;
+        Ok(centres)
+    }
+
+    /// Adds some rows of a matrix of the same width.
+    ///
+    /// # Errors
+    /// [`Error::Row`] for a row that is not finite, or whose distances might not be; then none is added.
+    pub fn extend(
+        &mut self,
+        rows: &Rows<'_, T>,
+        which: impl IntoIterator<Item = usize>,
+        metric: Metric,
+        argument: &'static str,
+    ) -> Result<(), Error> {
+        let before = self.count;
+        let mut block = Vec::new();
+        for row in which {
+            let given = rows.read(row..row + 1, &mut block);
+            let squared: f64 = given.iter().map(|x| x.to_f64()).map(|x| x * x).sum();
+            // Rows are centred before they are compared, which may double them.
+            if squared.is_nan() || squared > T::LARGEST / 16.0 {
+                self.truncate(before);
+                return Err(Error::Row { argument, row, member: None, fault: fault_of(given) });
+            }
+            self.push(given, metric);
+        }
+        Ok(())
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -127,7 +168,7 @@ impl<T: Real> Centres<T> {
         self.count == 0
     }
 
-    pub(crate) fn push(&mut self, row: &[T], metric: Metric) {
+    fn push(&mut self, row: &[T], metric: Metric) {
         let mut exact = Vec::new();
         exact_row(row, metric, &mut exact);
         self.rows.extend_from_slice(row);
@@ -155,6 +196,13 @@ pub(crate) struct Bound {
     /// Which of these that is.
     pub(crate) nearest: usize,
     pub(crate) seen: usize,
+}
+
+impl Bound {
+    /// Of a row that has seen no centre.
+    pub(crate) fn new(row: usize) -> Self {
+        Self { row, squared: f64::INFINITY, nearest: usize::MAX, seen: 0 }
+    }
 }
 
 /// Brings bounds up to date with all centres, but gives a row up once its bound is under `enough(row)`. Returns how many
@@ -243,8 +291,10 @@ impl<T: Real> Worker<T> {
             self.gathered.extend_from_slice(rows.read(bound.row..bound.row + 1, &mut one));
         }
         let count = bounds.len();
-        self.left.load(&Rows::of(&self.gathered, d), 0..count, space, "features", par.level)?;
+        let left = self.left.load(&Rows::of(&self.gathered, d), 0..count, space, "features", par.level);
+        left.map_err(|error| in_the_pool(error, bounds))?;
         self.right.load(all, range.clone(), space, "features", par.level)?;
+        self.right.pack(par.level);
         self.evaluated += count * range.len();
         let slack = slack::<T>(d, self.left.largest_norm() + self.right.largest_norm());
         let mut epilogue = Nearest {
@@ -266,10 +316,25 @@ impl<T: Real> Worker<T> {
     }
 }
 
+/// An error about a row of a block, as one about the row of the pool that it is.
+fn in_the_pool(error: Error, bounds: &[Bound]) -> Error {
+    match error {
+        Error::Row { argument, row, member, fault } => {
+            Error::Row { argument, row: bounds[row].row, member, fault }
+        }
+        other => other,
+    }
+}
+
 /// How far a squared distance of `distance.rs` can be from the true one, given the sum of the largest squared norms. Of
 /// a product: (128 + d / 128) roundings of Σ |x y| ≤ ½ (‖x‖² + ‖y‖²); of the norms, the centring and the rest, some more.
 fn slack<T: Real>(d: usize, norms: f64) -> f64 {
-    (160.0 + d as f64 / 64.0) * T::EPSILON.to_f64() * norms
+    (160.0 + d as f64 / 64.0) * T::EPSILON.to_f64() * norms + vanishing::<T>(d)
+}
+
+/// How far a sum over d squares can be off because squares vanish: d times the smallest number, and a few.
+fn vanishing<T: Real>(d: usize) -> f64 {
+    8.0 * (d as f64 + 160.0) * T::TINY.to_f64() * T::EPSILON.to_f64()
 }
 
 /// The epilogue: exact distances where the bound might come down.
@@ -317,7 +382,7 @@ impl<T: Real> Epilogue<T> for Nearest<'_, T> {
             // The nearest is at most `least` + slack away, and so is seen by the tile at `least` + 2 slack or under it.
             let bar = self.bounds[first + r].squared.min(least + self.slack) + self.slack;
             if least <= bar {
-                let bar = T::from_f64(bar * (1.0 + 2.0 * T::EPSILON.to_f64()));
+                let bar = T::from_f64(bar * (1.0 + 2.0 * T::EPSILON.to_f64()) + vanishing::<T>(0));
                 self.decide(first + r, &row[..self.count], bar);
             }
         }
@@ -355,7 +420,7 @@ impl<T: Real> Kernel for MightBeNearer<'_, T> {
         let whole = d / T::LANES * T::LANES;
         let epsilon = T::EPSILON.to_f64();
         let relative = 1.0 + (d as f64 / 4.0 + 32.0) * epsilon;
-        let absolute = if self.metric == Metric::Cosine { 64.0 * epsilon } else { 0.0 };
+        let absolute = vanishing::<T>(d) + if self.metric == Metric::Cosine { 64.0 * epsilon } else { 0.0 };
         for (at, (x, &squared)) in self.rows.chunks_exact(d).zip(self.squared).enumerate() {
             let mut sum = T::splat(simd, T::ZERO);
             for at in (0..whole).step_by(T::LANES) {
@@ -394,13 +459,8 @@ pub fn nearest<T: Real>(
         Metric::Euclidean => Space::around(rows),
         Metric::Cosine => Space::Cosine,
     };
-    let mut centres = Centres::new(rows.width());
-    let mut block = Vec::new();
-    for &row in which {
-        centres.push(rows.read(row..row + 1, &mut block), metric);
-    }
-    let bound = |row| Bound { row, squared: f64::INFINITY, nearest: usize::MAX, seen: 0 };
-    let mut bounds: Vec<Bound> = (0..rows.len()).map(bound).collect();
+    let centres = Centres::of(rows, which.iter().copied(), metric, "features")?;
+    let mut bounds: Vec<Bound> = (0..rows.len()).map(Bound::new).collect();
     refresh(rows, &centres, metric, &space, &mut bounds, |_| 0.0, par)?;
     bounds.sort_unstable_by_key(|bound| bound.row);
     Ok(bounds.into_iter().map(|bound| (bound.nearest, metric.distance(bound.squared))).unzip())

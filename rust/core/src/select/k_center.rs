@@ -53,11 +53,16 @@ impl<T: Real> KCenter<T> {
     }
 
     /// Makes centres of rows, of the pool or not.
-    pub fn add(&mut self, rows: &Rows<'_, T>, which: impl IntoIterator<Item = usize>) {
-        let mut block = Vec::new();
-        for row in which {
-            self.centres.push(rows.read(row..row + 1, &mut block), self.metric);
-        }
+    ///
+    /// # Errors
+    /// [`Error::Row`] for a row that is not finite, or too large for distances.
+    pub fn add(
+        &mut self,
+        rows: &Rows<'_, T>,
+        which: impl IntoIterator<Item = usize>,
+        argument: &'static str,
+    ) -> Result<(), Error> {
+        self.centres.extend(rows, which, self.metric, argument)
     }
 
     /// The next k picks, which are not made centres. `available` has one byte a row, not 0 where it may be picked; a row of
@@ -141,14 +146,16 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
     fn climb(&mut self, k: usize, par: Par<'_>) -> Result<(), Error> {
         let smallest = (RUNG / self.rows.width().max(1)).clamp(256, 4096);
         let mut rung = smallest;
+        let mut watch = Watch::default();
         while self.picks.indices.len() < k {
             if self.known.centres.is_empty() {
-                self.pick_first();
+                self.pick_first()?;
                 continue;
             }
             let before = self.picks.indices.len();
             self.work.rungs += 1;
-            self.step(k, rung, smallest, par)?;
+            watch.ask(par, before as f64 / k as f64)?;
+            self.step(k, (rung, smallest), &mut watch, par)?;
             // Where picks are rare among the farthest, more must be looked at.
             let rare = self.picks.indices.len() - before < smallest / 16;
             rung = if rare { (rung * 2).min(1 << 16) } else { (rung / 2).max(smallest) };
@@ -157,26 +164,34 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
     }
 
     /// With nothing labelled everything is infinitely far: the weight decides, then the lower index.
-    fn pick_first(&mut self) {
+    fn pick_first(&mut self) -> Result<(), Error> {
         let weight = |row: usize| self.weights.map_or(1.0, |weights| weights[row]);
         let open = (0..self.squared.len()).filter(|&row| self.squared[row] >= 0.0);
         let first = open.reduce(|best, row| if weight(row) > weight(best) { row } else { best });
         if let Some(row) = first {
             let value = if weight(row) == 0.0 { 0.0 } else { f64::INFINITY };
-            self.emit(row, value);
+            self.emit(row, value)?;
         }
+        Ok(())
     }
 
     /// Picks a row.
-    fn emit(&mut self, row: usize, value: f64) {
+    fn emit(&mut self, row: usize, value: f64) -> Result<(), Error> {
+        self.known.add(self.rows, [row], "features")?;
         self.picks.indices.push(row);
         self.picks.values.push(value);
         self.squared[row] = -1.0;
-        self.known.add(self.rows, [row]);
+        Ok(())
     }
 
     /// One rung: the rows of the largest keys, brought up to date, and the picks among them.
-    fn step(&mut self, k: usize, rung: usize, smallest: usize, par: Par<'_>) -> Result<(), Error> {
+    fn step(
+        &mut self,
+        k: usize,
+        (rung, smallest): (usize, usize),
+        watch: &mut Watch,
+        par: Par<'_>,
+    ) -> Result<(), Error> {
         let mut keys: Vec<f64> =
             self.squared.iter().enumerate().map(|(row, &squared)| self.key(row, squared)).collect();
         let bar = {
@@ -194,15 +209,16 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
             keys[row] = self.key(row, self.squared[row]);
         }
         let mut candidates: Vec<usize> = rows.into_iter().filter(|&row| keys[row] >= bar).collect();
-        // Of many that are still there the best are taken: each pick goes over all candidates.
-        let mut bar = bar;
+        // Of many that are still there the best are taken, of ties the first: each pick goes over all candidates.
+        let mut bar = (bar, usize::MAX);
         if candidates.len() > smallest {
-            let mut order: Vec<f64> = candidates.iter().map(|&row| keys[row]).collect();
-            bar = *order.select_nth_unstable_by(smallest, |a, b| b.total_cmp(a)).1;
-            candidates.retain(|&row| keys[row] >= bar);
+            let order = |a: &usize, b: &usize| keys[*b].total_cmp(&keys[*a]).then(a.cmp(b));
+            let (_, &mut next, _) = candidates.select_nth_unstable_by(smallest, order);
+            bar = (keys[next], next);
+            candidates.truncate(smallest);
         }
         candidates.sort_unstable();
-        self.pick_among(&candidates, bar, k, par)
+        self.pick_among(&candidates, bar, k, watch, par)
     }
 
     /// Brings rows up to date, unless their keys fall under the bar.
@@ -227,7 +243,7 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
                 self.seen[bound.row] = self.seen[bound.row].max(small(bound.seen));
             }
         }
-        self.known.add(self.rows, picked);
+        self.known.add(self.rows, picked, "features")?;
         let mut bounds: Vec<Bound> = Vec::new();
         for &row in rows {
             let (squared, seen) = (self.squared[row], self.seen[row] as usize);
@@ -253,6 +269,7 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         let (known, weights) = (&*self.known, self.weights);
         // The squared distance at which a row's key is the bar, a little less to be safe.
         let enough = |row: usize| match weights {
+            _ if bar.is_infinite() => 0.0,
             None => bar,
             Some(weights) => {
                 let distance = bar / weights[row].max(f64::MIN_POSITIVE) * (1.0 - 1e-9);
@@ -267,8 +284,16 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         Ok(())
     }
 
-    /// Picks among rows that are up to date while the best is at the bar or above.
-    fn pick_among(&mut self, candidates: &[usize], bar: f64, k: usize, par: Par<'_>) -> Result<(), Error> {
+    /// Picks among rows that are up to date while the best goes before the first of the others, which has the key and the
+    /// number `bar`.
+    fn pick_among(
+        &mut self,
+        candidates: &[usize],
+        bar: (f64, usize),
+        k: usize,
+        watch: &mut Watch,
+        par: Par<'_>,
+    ) -> Result<(), Error> {
         let d = self.rows.width();
         let metric = self.known.metric;
         let mut block = Vec::new();
@@ -278,18 +303,18 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         }
         let (mut found, mut row, mut distance) = (Vec::new(), Vec::new(), 0.0);
         let mut squared: Vec<f64> = candidates.iter().map(|&row| self.squared[row]).collect();
-        let mut watch = Watch::default();
         while self.picks.indices.len() < k {
             let mut best: Option<(usize, f64)> = None;
             for (at, &row) in candidates.iter().enumerate() {
                 let key = self.key(row, squared[at]);
-                if key >= bar && best.is_none_or(|(_, value)| key > value) {
+                let ahead = key > bar.0 || key >= bar.0 && row < bar.1;
+                if ahead && best.is_none_or(|(_, value)| key > value) {
                     best = Some((at, key));
                 }
             }
             let Some((at, key)) = best else { break };
             let value = if self.weights.is_none() { metric.distance(key) } else { key };
-            self.emit(candidates[at], value);
+            self.emit(candidates[at], value)?;
             squared[at] = -1.0;
             let centre = self.known.centres.exact(self.known.centres.len() - 1);
             let quick = &quick_rows[at * d..(at + 1) * d];

@@ -1,0 +1,104 @@
+"""Facility location: picks that together stand for the pool."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from querist import _core
+from querist._arrays import as_array
+from querist._deadline import Deadline
+from querist._density import kernel_gamma
+from querist._k_center import checked_weights
+from querist._picks import Picks
+from querist._sampling import still_open, taken
+
+
+def facility_location(
+    features: ArrayLike,
+    k: int,
+    *,
+    weights: ArrayLike | None = None,
+    kernel: Literal["rbf", "cosine"] = "rbf",
+    gamma: float | Literal["scale"] = "scale",
+    labeled: ArrayLike | None = None,
+    available: ArrayLike | None = None,
+    n_threads: int | None = None,
+    deadline: float | None = None,
+) -> Picks:
+    """The k rows that together stand for the pool best, picked greedily.
+
+    An item is covered by the pick most similar to it, and each pick brings the largest gain, the sum over
+    all items of w max(0, similarity - coverage so far). With the rbf kernel this is the objective of
+    MaxHerding.
+
+    Parameters
+    ----------
+    features : array_like, shape (n, d)
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite.
+    k : int
+        How many rows.
+    weights : array_like, shape (n,), optional
+        w, how much it counts that an item is covered: finite and not negative.
+    kernel : {"rbf", "cosine"}, default "rbf"
+        The similarity: exp(-γ d²), or the cosine, of which a negative one counts 0.
+    gamma : float or "scale", default "scale"
+        γ of the rbf kernel; "scale" is 1 / (d var), as in scikit-learn.
+    labeled : array_like, optional
+        What covers the pool already: rows of the pool (unique 1-D integers, or booleans of shape (n,)), which
+        are not picked again, or rows from outside it (2-D floats, d columns; taken in the pool's float type).
+    available : array_like, optional
+        Rows that may be picked, unless they are labelled: booleans (n,), or row numbers, none twice. An empty
+        one means none; None means all. All rows count as items.
+    n_threads : int, optional
+        Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
+        it.
+    deadline : float, optional
+        Seconds after which to give up with a TimeoutError.
+
+    Returns
+    -------
+    Picks
+        The row numbers in the order of selection, ties to the lower one, and their gains in float64.
+        ``info["rows_evaluated"]`` counts the gains that were computed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `k_center`; also if a weight is NaN.
+
+    Notes
+    -----
+    O(n² d) time for the first pick, some n d for each other, O(n) memory: gains only fall, and an old one is
+    a bound. Similarities are computed in the pool's float type, gains summed in float64: rows whose gains are
+    equal up to that rounding may come in another order than in exact arithmetic.
+
+    References
+    ----------
+    Nemhauser, Wolsey and Fisher, "An analysis of approximations for maximizing submodular set functions",
+    1978. Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978. Bae, Noh and
+    Sutherland, "Generalized coverage for more robust low-budget active learning", ECCV 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import querist as qr
+    >>> pool = np.array([[0.0], [0.1], [0.2], [5.0]])
+    >>> qr.select.facility_location(pool, 2).indices
+    array([1, 3])
+    """
+    time = Deadline(deadline)
+    array = as_array(features, "features")
+    rows, outside = taken(array, labeled)
+    worth = None if weights is None else checked_weights(weights, len(array))
+    if worth is not None and np.isnan(worth).any():
+        msg = f"weights: row {int(np.isnan(worth).argmax())} is nan, expected a finite number, 0 or more"
+        raise ValueError(msg)
+    width = kernel_gamma(gamma, array, n_threads, time) if kernel == "rbf" else 1.0
+    mask = still_open(len(array), rows, available)
+    indices, values, evaluated = _core.facility_location(
+        array, k, kernel, width, rows.tolist(), outside, worth, mask, n_threads, time.left()
+    )
+    return Picks(indices, values, {"rows_evaluated": evaluated})

@@ -1,0 +1,206 @@
+"""Batches of rows that score high and are unlike each other: MMR and ranked batch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from querist import _core
+from querist._arguments import finite
+from querist._arrays import as_array
+from querist._picks import Picks
+from querist._sampling import still_open, taken
+
+
+def mmr(
+    scores: ArrayLike,
+    features: ArrayLike,
+    k: int,
+    *,
+    trade_off: float = 0.5,
+    labeled: ArrayLike | None = None,
+    available: ArrayLike | None = None,
+    n_threads: int | None = None,
+    deadline: float | None = None,
+) -> Picks:
+    """K rows by maximal marginal relevance: a high score, and a small cosine to all labelled and picked.
+
+    Each pick has the largest λ s - (1 - λ) max cos; without anything to compare with, the second term is
+    not there.
+
+    Parameters
+    ----------
+    scores : array_like, shape (n,)
+        One number a row, as it is: scale it so that it can be weighed against a cosine. A row scored NaN is
+        never picked.
+    features : array_like, shape (n, d)
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite. A
+        row of zeros has cosine 0 to everything.
+    k : int
+        How many rows.
+    trade_off : float, default 0.5
+        λ, from 0 (only unlike) to 1 (only scores).
+    labeled, available, n_threads, deadline
+        As for `k_means_pp`.
+
+    Returns
+    -------
+    Picks
+        The row numbers in the order of selection, ties to the lower one, and their values at the pick in
+        float64. ``info["distances"]`` counts the comparisons made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape does not fit, a number is not finite, `trade_off` is not from 0 to 1, or k is more than the
+        rows that can be picked.
+
+    Notes
+    -----
+    O(n k d) time at most, often far less; O(n + k d) memory.
+
+    References
+    ----------
+    Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
+    summaries", SIGIR 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import querist as qr
+    >>> pool = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> qr.select.mmr([0.9, 0.8, 0.5], pool, 2).indices
+    array([0, 2])
+    """
+    weight = finite(trade_off, "trade_off", least="0 or more")
+    if weight > 1:
+        msg = f"trade_off: expected a number from 0 to 1, got {trade_off}"
+        raise ValueError(msg)
+    return _greedy(
+        "mmr",
+        scores,
+        features,
+        k,
+        trade_off=weight,
+        labeled=labeled,
+        available=available,
+        n_threads=n_threads,
+        deadline=deadline,
+    )
+
+
+def ranked_batch(
+    scores: ArrayLike,
+    features: ArrayLike,
+    k: int,
+    *,
+    labeled: ArrayLike | None,
+    available: ArrayLike | None = None,
+    n_threads: int | None = None,
+    deadline: float | None = None,
+) -> Picks:
+    """K rows by ranked batch-mode sampling: far from what is labelled while little is, uncertain later.
+
+    Each pick has the largest α (1 - 1 / (1 + d)) + (1 - α) s: d is the distance to the nearest labelled or
+    picked row, α the share of all rows that are neither (modAL's uncertainty batch sampling).
+
+    Parameters
+    ----------
+    scores : array_like, shape (n,)
+        Uncertainties, best between 0 and 1. A row scored NaN is never picked.
+    features : array_like, shape (n, d)
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite.
+    k : int
+        How many rows.
+    labeled : array_like or None
+        As for `k_means_pp`. With nothing labelled the first pick is that of the highest score.
+    available, n_threads, deadline
+        As for `k_means_pp`.
+
+    Returns
+    -------
+    Picks
+        The row numbers in the order of selection, ties to the lower one, and their values at the pick in
+        float64. ``info["distances"]`` counts the comparisons made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape does not fit, a number is not finite, or k is more than the rows that can be picked.
+
+    Notes
+    -----
+    O(n (L + k) d) time at most, L labelled rows, O(n + (L + k) d) memory.
+
+    References
+    ----------
+    Cardoso, Silva, Canuto, Moro and Gonçalves, "Ranked batch-mode active learning", Information Sciences
+    2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import querist as qr
+    >>> pool = np.array([[0.0], [1.0], [9.0], [10.0]])
+    >>> qr.select.ranked_batch([0.1, 0.2, 0.3, 0.3], pool, 2, labeled=[0]).indices
+    array([3, 1])
+    """
+    return _greedy(
+        "ranked_batch",
+        scores,
+        features,
+        k,
+        trade_off=0.0,
+        labeled=labeled,
+        available=available,
+        n_threads=n_threads,
+        deadline=deadline,
+    )
+
+
+def _greedy(
+    rule: str,
+    scores: ArrayLike,
+    features: ArrayLike,
+    k: int,
+    *,
+    trade_off: float,
+    labeled: ArrayLike | None,
+    available: ArrayLike | None,
+    n_threads: int | None,
+    deadline: float | None,
+) -> Picks:
+    array = as_array(features, "features")
+    rows, outside = taken(array, labeled)
+    worth = checked_scores(scores, len(array))
+    mask = still_open(len(array), rows, available)
+    indices, values, distances = _core.relevant(
+        worth, array, k, rule, trade_off, rows.tolist(), outside, mask, n_threads, deadline
+    )
+    return Picks(indices, values, {"distances": distances})
+
+
+def checked_scores(scores: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Give scores in float64.
+
+    Raises
+    ------
+    TypeError
+        If they are not numbers.
+    ValueError
+        If there are not n of them, or one is infinite; NaN is let through.
+    """
+    array = as_array(scores, "scores")
+    if array.shape != (n,):
+        msg = f"scores: expected shape ({n},), one for each row of features, got {array.shape}"
+        raise ValueError(msg)
+    if not (array.dtype.kind in "iuf" or array.dtype.name == "bfloat16"):
+        msg = f"scores: expected numbers, got {array.dtype}"
+        raise TypeError(msg)
+    worth = np.ascontiguousarray(array, np.float64)
+    wrong = np.isinf(worth)
+    if wrong.any():
+        row = int(wrong.argmax())
+        msg = f"scores: row {row} is {worth[row]}, expected a finite number or NaN"
+        raise ValueError(msg)
+    return worth

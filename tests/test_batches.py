@@ -1,0 +1,253 @@
+"""Power sampling, k-means++, BADGE, MMR and ranked batch against the slow obvious way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import querist as qr
+from layouts import layouts_of
+from reference import bits, dirichlet
+from scipy.stats import chisquare
+from sklearn.datasets import load_digits
+
+select = qr.select
+NAN, INF = math.nan, math.inf
+THREADS = [1, 2, 3, 7]
+single_and_double = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def unit(x):
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)
+
+
+def pool_of(n, d, dtype=np.float64, seed=0):
+    pool = np.random.default_rng(seed).normal(size=(n, d)).astype(dtype)
+    pool[n // 3] = pool[0]
+    pool[n // 2] = 0
+    return pool
+
+
+def squared_to(x, chosen):
+    return ((x[:, None] - x[chosen][None]) ** 2).sum(axis=2).min(axis=1)
+
+
+def greedy_mmr(scores, x, k, trade_off, labeled):
+    cosine, chosen = unit(x) @ unit(x).T, list(labeled)
+    picks, values = [], []
+    for _ in range(k):
+        value = trade_off * scores
+        if chosen:
+            value = value - (1 - trade_off) * cosine[:, chosen].max(axis=1)
+        value[list(labeled) + picks] = -INF
+        picks.append(int(np.nanargmax(value)))
+        values.append(value[picks[-1]])
+        chosen.append(picks[-1])
+    return picks, values
+
+
+def greedy_ranked(scores, x, k, labeled):
+    picks, values = [], []
+    for t in range(k):
+        chosen = [*labeled, *picks]
+        left = len(x) - len(labeled) - t
+        alpha = left / (left + len(chosen))
+        apart = np.sqrt(squared_to(x, chosen)) if chosen else np.full(len(x), INF)
+        value = alpha * (1 - 1 / (1 + apart)) + (1 - alpha) * scores
+        order = value.copy() if chosen else scores.copy()
+        order[chosen] = -INF
+        picks.append(int(np.nanargmax(order)))
+        values.append(value[picks[-1]])
+    return picks, values
+
+
+@single_and_double
+@pytest.mark.parametrize("labeled", [[], [1], [1, 5, 40]])
+@pytest.mark.parametrize("trade_off", [0.0, 0.5, 0.9, 1.0])
+def test_mmr_is_the_naive_greedy(dtype, labeled, trade_off):
+    for n, d, k in [(300, 5, 60), (203, 20, 200), (41, 1, 38)]:
+        pool, scores = pool_of(n, d, dtype), np.random.default_rng(d).random(n)
+        picks = select.mmr(scores, pool, k, trade_off=trade_off, labeled=labeled)
+        indices, values = greedy_mmr(scores, pool.astype(float), k, trade_off, labeled)
+        np.testing.assert_allclose(picks.values, values, atol=1e-12)
+        if 0 < trade_off < 1 and d > 1:
+            assert picks.indices.tolist() == indices
+        assert len(set(picks.indices.tolist())) == k
+        assert picks.info["distances"] >= 0
+
+
+@single_and_double
+@pytest.mark.parametrize("labeled", [[], [1], [1, 5, 40]])
+def test_ranked_batch_is_the_naive_greedy(dtype, labeled):
+    for n, d, k in [(300, 5, 60), (203, 20, 200), (41, 1, 38)]:
+        pool, scores = pool_of(n, d, dtype), np.random.default_rng(d).random(n)
+        picks = select.ranked_batch(scores, pool, k, labeled=labeled)
+        indices, values = greedy_ranked(scores, pool.astype(float), k, labeled)
+        assert picks.indices.tolist() == indices
+        np.testing.assert_allclose(picks.values, values, rtol=1e-12)
+
+
+def test_ranked_batch_with_rows_from_outside_and_digits_with_ties():
+    pool = load_digits().data
+    scores = np.random.default_rng(0).integers(0, 3, len(pool)) / 2
+    picks = select.ranked_batch(scores[100:], pool[100:], 40, labeled=pool[:100])
+    whole = select.ranked_batch(scores, pool, 40, labeled=np.arange(100))
+    assert (picks.indices + 100).tolist() == whole.indices.tolist()
+    assert bits(picks.values) == bits(whole.values)
+
+
+def calls(pool, proba, scores):
+    return {
+        "power": lambda **more: select.power(scores, 20, seed=3, **more),
+        "k_means_pp": lambda **more: select.k_means_pp(pool, 20, seed=3, **more),
+        "badge": lambda **more: select.badge(proba, pool, 20, seed=3, **more),
+        "mmr": lambda **more: select.mmr(scores, pool, 20, **more),
+        "ranked_batch": lambda **more: select.ranked_batch(scores, pool, 20, labeled=[0], **more),
+    }
+
+
+@single_and_double
+@pytest.mark.parametrize("name", ["power", "k_means_pp", "badge", "mmr", "ranked_batch"])
+def test_threads_and_layouts_change_no_bit(dtype, name):
+    pool, proba = pool_of(5000, 40, dtype), dirichlet(5000, 4, dtype)
+    scores = np.random.default_rng(1).random(5000).astype(dtype)
+    first = calls(pool, proba, scores)[name]()
+    assert first.indices.dtype == np.int64
+    assert first.values.dtype == np.float64
+    for n_threads in THREADS:
+        again = calls(pool, proba, scores)[name](n_threads=n_threads)
+        assert again.indices.tolist() == first.indices.tolist()
+        assert bits(again.values) == bits(first.values)
+    few = slice(0, 200)
+    expected = calls(pool[few], proba[few], scores[few])[name]()
+    for layout, view in layouts_of(pool[few].copy()):
+        got = calls(view, proba[few], scores[few])[name]()
+        assert bits(got.values) == bits(expected.values), layout
+    for layout, view in layouts_of(proba[few].copy()):
+        got = calls(pool[few], view, scores[few])[name]()
+        assert bits(got.values) == bits(expected.values), layout
+
+
+@pytest.mark.parametrize("name", ["power", "k_means_pp", "badge", "mmr", "ranked_batch"])
+def test_only_what_is_available_is_picked(name):
+    pool, proba, scores = pool_of(60, 3), dirichlet(60, 3), np.random.default_rng(1).random(60)
+    call = calls(pool, proba, scores)[name]
+    allowed = np.arange(5, 35)
+    assert set(call(available=allowed).indices.tolist()) <= set(allowed.tolist())
+    mask = np.isin(np.arange(60), allowed)
+    assert call(available=mask).indices.tolist() == call(available=allowed).indices.tolist()
+    with pytest.raises(ValueError, match=r"k=20.*\b10\b"):
+        call(available=np.arange(30, 40))
+
+
+def test_power_draws_in_proportion():
+    scores = np.array([1.0, 2.0, 3.0, 4.0, 0.0, NAN])
+    for beta, chances in [(1.0, scores[:4] / 10), (2.0, scores[:4] ** 2 / 30), (0.0, np.full(4, 0.25))]:
+        drawn = [select.power(scores, 1, beta=beta, seed=seed).indices[0] for seed in range(4000)]
+        counts = np.bincount(drawn, minlength=4)
+        assert len(counts) == 4
+        assert chisquare(counts, chances * 4000).pvalue > 1e-4
+
+
+def test_k_means_pp_draws_in_proportion():
+    pool, weights = np.array([[0.0], [1.0], [3.0], [3.5]]), np.array([1.0, 2.0, 1.0, 0.5])
+    squares = (pool - pool.T) ** 2
+    counts = np.zeros((4, 4))
+    for seed in range(6000):
+        first, second = select.k_means_pp(pool, 2, weights=weights, seed=seed).indices
+        counts[first, second] += 1
+    chances = weights[:, None] / weights.sum() * (weights * squares)
+    chances /= (weights * squares).sum(axis=1, keepdims=True)
+    off = ~np.eye(4, dtype=bool)
+    assert counts[~off].tolist() == [0.0] * 4
+    assert chisquare(counts[off], chances[off] * 6000).pvalue > 1e-4
+
+
+@single_and_double
+def test_the_values_of_k_means_pp_are_the_squared_distances(dtype):
+    pool = pool_of(400, 9, dtype)
+    picks = select.k_means_pp(pool, 120, labeled=[0, 1], seed=3)
+    chosen = [0, 1]
+    for row, value in zip(*picks, strict=True):
+        assert value == pytest.approx(squared_to(pool.astype(float), chosen)[row], rel=1e-12)
+        chosen.append(int(row))
+    assert len(set(chosen)) == 122
+    assert select.k_means_pp(pool, 1, seed=0).values.tolist() == [INF]
+    assert len(select.k_means_pp(np.ones((9, 2)), 9, seed=0).indices) == 9
+
+
+def test_badge_draws_by_gradients_that_are_never_formed():
+    proba, features = dirichlet(300, 6), pool_of(300, 5)
+    proba[8], features[8] = proba[7], features[7]
+    residual = proba - np.eye(6)[proba.argmax(axis=1)]
+    gradients = (residual[:, :, None] * features[:, None]).reshape(300, -1)
+    picks = select.badge(proba, features, 60, seed=5)
+    lengths = (gradients**2).sum(axis=1)
+    assert picks.indices[0] == lengths.argmax()
+    assert picks.values[0] == pytest.approx(lengths.max())
+    chosen = [int(picks.indices[0])]
+    for row, value in list(zip(*picks, strict=True))[1:]:
+        assert value == pytest.approx(squared_to(gradients, chosen)[row], rel=1e-9)
+        chosen.append(int(row))
+    assert not {7, 8} <= set(chosen)
+
+
+def test_badge_draws_in_proportion():
+    proba = np.array([[0.5, 0.5], [0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    features = np.array([[2.0], [1.0], [-1.0], [1.0]])
+    residual = proba - np.eye(2)[proba.argmax(axis=1)]
+    gradients = residual * features
+    chances = squared_to(gradients, [0])
+    drawn = [select.badge(proba, features, 2, seed=seed).indices.tolist() for seed in range(4000)]
+    assert {first for first, _ in drawn} == {0}
+    counts = np.bincount([second for _, second in drawn], minlength=4)
+    assert chisquare(counts[1:], chances[1:] / chances.sum() * 4000).pvalue > 1e-4
+
+
+def test_seeds():
+    scores = np.random.default_rng(0).random(500)
+    picks = select.power(scores, 50)
+    assert select.power(scores, 50, seed=picks.info["seed"]).indices.tolist() == picks.indices.tolist()
+    generator = np.random.default_rng(7)
+    one, other = (select.power(scores, 50, seed=generator).indices.tolist() for _ in range(2))
+    assert one != other
+    again = np.random.default_rng(7)
+    assert select.power(scores, 50, seed=again).indices.tolist() == one
+    for wrong in (1.5, "1", True):
+        with pytest.raises(TypeError, match="seed"):
+            select.power(scores, 5, seed=wrong)
+    with pytest.raises(ValueError, match="seed"):
+        select.power(scores, 5, seed=-1)
+
+
+def test_bad_input_is_named():
+    pool, proba, scores = pool_of(30, 3), dirichlet(30, 3), np.random.default_rng(1).random(30)
+    with pytest.raises(ValueError, match=r"scores.*row 4\b"):
+        select.power(np.where(np.arange(30) == 4, -1.0, scores), 3)
+    with pytest.raises(ValueError, match="beta"):
+        select.power(scores, 3, beta=-1)
+    with pytest.raises(ValueError, match=r"scores.*row 4\b"):
+        select.mmr(np.where(np.arange(30) == 4, INF, scores), pool, 3)
+    for wrong in (-0.1, 1.1, NAN):
+        with pytest.raises(ValueError, match="trade_off"):
+            select.mmr(scores, pool, 3, trade_off=wrong)
+    with pytest.raises(ValueError, match="scores"):
+        select.ranked_batch(scores[:29], pool, 3, labeled=[])
+    spoilt = pool.copy()
+    spoilt[7, 1] = NAN
+    for call in (
+        lambda: select.k_means_pp(spoilt, 5, labeled=[1], seed=0),
+        lambda: select.badge(proba, spoilt, 5, seed=0),
+        lambda: select.mmr(scores, spoilt, 5, labeled=[1]),
+        lambda: select.ranked_batch(scores, spoilt, 5, labeled=[1]),
+    ):
+        with pytest.raises(ValueError, match=r"features.*row 7\b"):
+            call()
+    spoilt = proba.copy()
+    spoilt[9] = 1
+    with pytest.raises(ValueError, match=r"proba.*row 9\b"):
+        select.badge(spoilt, pool, 5)
+    with pytest.raises(ValueError, match="features"):
+        select.badge(proba, pool[:20], 5)
