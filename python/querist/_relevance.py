@@ -143,7 +143,7 @@ def ranked_batch(
     >>> import querist as qr
     >>> pool = np.array([[0.0], [1.0], [9.0], [10.0]])
     >>> qr.select.ranked_batch([0.1, 0.2, 0.3, 0.3], pool, 2, labeled=[0]).indices
-    array([3, 1])
+    array([3, 2])
     """
     return _greedy(
         "ranked_batch",

@@ -1,8 +1,9 @@
 //! D² sampling: each row is drawn with a chance ∝ w D², D the distance to what is labelled or drawn already: k-means++
 //! (Arthur & Vassilvitskii 2007), and BADGE (Ash et al. 2020), which does it with the gradients that labels would cause.
 //!
-//! D² is kept for every row. For k-means++ a draw rules out in the element type almost all rows that it cannot be nearer
-//! to, and the others are decided in float64. A BADGE gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is never formed:
+//! **Stale rejection.** D² of each row is known as of some draw, and only falls. So a row is drawn ∝ w D² as it is known,
+//! brought up to date, and kept with the chance of what is left of it; else another is drawn. That is the law itself, and
+//! most rows are never brought up to date; where rows are refused again and again, all are. A BADGE gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is never formed:
 //! ‖a ⊗ h − b ⊗ g‖² = ‖a‖² ‖h‖² + ‖b‖² ‖g‖² − 2 (a·b)(h·g), O(c + d) for what is c d long. The chances are added up in the
 //! order of the rows and the random numbers are counted, so that a seed gives the same draws for any number of threads.
 
@@ -10,7 +11,7 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use super::Picks;
-use super::centres::{Centres, Metric, MightBeNearer, exact, exact_row, refresh};
+use super::centres::{Bound, Centres, Metric, exact, exact_row, refresh};
 use super::power::uniform;
 use crate::distance::{Space, fault_of};
 use crate::error::Error;
@@ -18,7 +19,7 @@ use crate::pool::{Par, Watch};
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::score::row_fault;
-use crate::simd::{Kernel, dispatch};
+use crate::simd::{Kernel, Level, dispatch};
 use crate::sum::{BLOCK, Sum};
 
 /// Numbers that a thread takes at a time.
@@ -29,11 +30,26 @@ struct Chances<'a> {
     /// D² of each row, ∞ while there is nothing to be far from.
     squared: Vec<f64>,
     weights: Option<&'a [f64]>,
+    /// How many of what was drawn or labelled that counts.
+    seen: Vec<usize>,
     /// Whether a row can still be drawn.
     open: Vec<bool>,
     seed: u64,
     drawn: u64,
 }
+
+/// What D² is the distance to.
+trait Targets {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Brings D² of a row down to that to the targets from `seen` on.
+    fn update(&mut self, row: usize, squared: f64, seen: usize) -> f64;
+    /// The same for all rows.
+    fn update_all(&mut self, squared: &mut [f64], seen: &mut [usize], par: Par<'_>) -> Result<(), Error>;
+}
+
+/// Refusals after which all rows are brought up to date.
+const PATIENCE: usize = 8;
 
 impl<'a> Chances<'a> {
     fn new(
@@ -53,28 +69,51 @@ impl<'a> Chances<'a> {
         if k > count {
             return Err(Error::BatchTooLarge { k, available: count });
         }
-        Ok(Self { squared: vec![f64::INFINITY; n], weights, open, seed, drawn: 0 })
+        Ok(Self { squared: vec![f64::INFINITY; n], seen: vec![0; n], weights, open, seed, drawn: 0 })
     }
 
     fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |weights| weights[row])
     }
 
-    /// A row, drawn ∝ w D², or ∝ w where no D² tells rows apart.
-    fn draw(&mut self) -> Option<usize> {
-        let u = uniform(self.seed, self.drawn);
+    fn uniform(&mut self) -> f64 {
         self.drawn += 1;
-        let chance = |row: usize| if self.open[row] { self.weight(row) * self.squared[row] } else { 0.0 };
-        let alike = |row: usize| if self.open[row] { self.weight(row) } else { 0.0 };
+        uniform(self.seed, self.drawn)
+    }
+
+    /// A row, drawn ∝ w D², or ∝ w where no D² tells rows apart.
+    fn draw(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<Option<usize>, Error> {
         let n = self.squared.len();
-        let total: f64 = (0..n).map(chance).sum();
-        let row = if total > 0.0 && total.is_finite() {
-            reach(u * total, (0..n).map(chance))
-        } else {
-            reach(u * (0..n).map(alike).sum::<f64>(), (0..n).map(alike))
-        }?;
-        self.open[row] = false;
-        Some(row)
+        let mut refused = 0;
+        loop {
+            let u = self.uniform();
+            let chance = |row: usize| if self.open[row] { self.weight(row) * self.squared[row] } else { 0.0 };
+            let total: f64 = (0..n).map(chance).sum();
+            if !(total > 0.0 && total.is_finite()) {
+                if self.seen.iter().any(|&seen| seen < targets.count()) {
+                    targets.update_all(&mut self.squared, &mut self.seen, par)?;
+                    continue;
+                }
+                let alike = |row: usize| if self.open[row] { self.weight(row) } else { 0.0 };
+                let row = reach(u * (0..n).map(alike).sum::<f64>(), (0..n).map(alike));
+                return Ok(row.inspect(|&row| self.open[row] = false));
+            }
+            let Some(row) = reach(u * total, (0..n).map(chance)) else { return Ok(None) };
+            let before = self.squared[row];
+            if self.seen[row] < targets.count() {
+                self.squared[row] = targets.update(row, before, self.seen[row]);
+                self.seen[row] = targets.count();
+            }
+            if self.squared[row] >= before || self.uniform() * before < self.squared[row] {
+                self.open[row] = false;
+                return Ok(Some(row));
+            }
+            refused += 1;
+            if refused == PATIENCE {
+                refused = 0;
+                targets.update_all(&mut self.squared, &mut self.seen, par)?;
+            }
+        }
     }
 }
 
@@ -108,52 +147,53 @@ pub fn k_means_pp<T: Real>(
     seed: u64,
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
-    let (n, d, metric) = (rows.len(), rows.width(), Metric::Euclidean);
-    let mut chances = Chances::new(n, weights, available, seed, k)?;
-    let mut bounds: Vec<_> = (0..n).map(super::centres::Bound::new).collect();
-    refresh(rows, labelled, metric, &Space::around(rows), &mut bounds, |_| 0.0, par)?;
-    for bound in &bounds {
-        chances.squared[bound.row] = bound.squared;
-    }
+    let mut chances = Chances::new(rows.len(), weights, available, seed, k)?;
+    let mut targets =
+        Nearby { rows, centres: labelled.clone(), space: Space::around(rows), level: par.level };
+    targets.update_all(&mut chances.squared, &mut chances.seen, par)?;
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
-    let (mut block, mut centre) = (Vec::new(), Vec::new());
-    let step = (STEP / d.max(1)).max(1);
     let mut watch = Watch::default();
     while picks.indices.len() < k {
         watch.ask(par, picks.indices.len() as f64 / k as f64)?;
-        let Some(pick) = chances.draw() else { break };
+        let Some(pick) = chances.draw(&mut targets, par)? else { break };
         picks.indices.push(pick);
         picks.values.push(chances.squared[pick]);
-        let quick = rows.read(pick..pick + 1, &mut block).to_vec();
-        exact_row(&quick, metric, &mut centre);
-        let jobs = chances.squared.chunks_mut(step).enumerate();
-        par.run(
-            jobs,
-            n * d,
-            || (Vec::new(), Vec::new(), Vec::new()),
-            |(block, found, wide), (number, squared)| {
-                let first = number * step;
-                let rows = rows.read(first..first + squared.len(), block);
-                if let Some(row) =
-                    rows.chunks_exact(d).position(|row| row.iter().any(|x| !x.to_f64().is_finite()))
-                {
-                    let fault = fault_of(&rows[row * d..][..d]);
-                    return Err(Error::Row { argument: "features", row: first + row, member: None, fault });
-                }
-                found.clear();
-                dispatch(par.level, MightBeNearer { rows, row: &quick, metric, squared, found });
-                for &near in &*found {
-                    exact_row(&rows[near * d..][..d], metric, wide);
-                    let squared = &mut squared[near];
-                    exact(std::iter::once(&wide[..]), &centre, metric, par.level, |new| {
-                        *squared = squared.min(new);
-                    });
-                }
-                Ok(())
-            },
-        )?;
+        targets.centres.extend(rows, [pick], Metric::Euclidean, "features")?;
     }
     Ok(picks)
+}
+
+/// Rows as targets.
+struct Nearby<'a, 'b, T> {
+    rows: &'a Rows<'b, T>,
+    centres: Centres<T>,
+    space: Space<T>,
+    level: Level,
+}
+
+impl<T: Real> Targets for Nearby<'_, '_, T> {
+    fn count(&self) -> usize {
+        self.centres.len()
+    }
+
+    fn update(&mut self, row: usize, mut squared: f64, seen: usize) -> f64 {
+        let (mut block, mut wide) = (Vec::new(), Vec::new());
+        exact_row(self.rows.read(row..row + 1, &mut block), Metric::Euclidean, &mut wide);
+        let new = (seen..self.centres.len()).map(|j| self.centres.exact(j));
+        exact(new, &wide, Metric::Euclidean, self.level, |new| squared = squared.min(new));
+        squared
+    }
+
+    fn update_all(&mut self, squared: &mut [f64], seen: &mut [usize], par: Par<'_>) -> Result<(), Error> {
+        let known = squared.iter().zip(&*seen).enumerate();
+        let mut bounds: Vec<Bound> =
+            known.map(|(row, (&squared, &seen))| Bound { row, squared, nearest: usize::MAX, seen }).collect();
+        refresh(self.rows, &self.centres, Metric::Euclidean, &self.space, &mut bounds, |_| 0.0, par)?;
+        for bound in bounds {
+            (squared[bound.row], seen[bound.row]) = (bound.squared, bound.seen);
+        }
+        Ok(())
+    }
 }
 
 /// k rows drawn by BADGE: the first is that of the longest gradient (its value: the squared length), then ∝ D² (the value).
@@ -200,8 +240,8 @@ pub fn badge<T: Real>(
         }
         Ok(())
     })?;
+    let mut targets = Gradients { proba, features, rows: &rows, drawn: Vec::new(), level: par.level };
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
-    let mut blocks = Blocks::default();
     let mut watch = Watch::default();
     while picks.indices.len() < k {
         watch.ask(par, picks.indices.len() as f64 / k as f64)?;
@@ -210,26 +250,59 @@ pub fn badge<T: Real>(
             let longest = open.reduce(|best, i| if rows[i].squared > rows[best].squared { i } else { best });
             longest.inspect(|&longest| chances.open[longest] = false)
         } else {
-            chances.draw()
+            chances.draw(&mut targets, par)?
         };
         let Some(pick) = pick else { break };
         let value = if picks.indices.is_empty() { rows[pick].squared } else { chances.squared[pick] };
         picks.indices.push(pick);
         picks.values.push(value);
+        let mut blocks = Blocks::default();
         blocks.read(proba, features, pick..pick + 1);
-        let mut a = blocks.proba.clone();
-        a[rows[pick].choice] -= T::ONE;
-        let (h, length) = (blocks.features.clone(), rows[pick].squared);
-        let jobs = chances.squared.chunks_mut(step).zip(rows.chunks(step)).enumerate();
-        par.run(jobs, n * (c + d), Blocks::default, |blocks, (number, (squared, rows))| {
-            let first = number * step;
-            blocks.read(proba, features, first..first + squared.len());
-            let (a, h) = (&a[..], &h[..]);
-            dispatch(par.level, Nearer { blocks, rows, a, h, length, squared });
-            Ok(())
-        })?;
+        blocks.proba[rows[pick].choice] -= T::ONE;
+        targets.drawn.push((blocks.proba, blocks.features, rows[pick].squared));
     }
     Ok(picks)
+}
+
+/// Gradients as targets: a, h and the squared length of each that was drawn.
+struct Gradients<'a, 'b, T> {
+    proba: &'a Rows<'b, T>,
+    features: &'a Rows<'b, T>,
+    rows: &'a [Gradient],
+    drawn: Vec<(Vec<T>, Vec<T>, f64)>,
+    level: Level,
+}
+
+impl<T: Real> Targets for Gradients<'_, '_, T> {
+    fn count(&self) -> usize {
+        self.drawn.len()
+    }
+
+    fn update(&mut self, row: usize, mut squared: f64, seen: usize) -> f64 {
+        let mut blocks = Blocks::default();
+        blocks.read(self.proba, self.features, row..row + 1);
+        let (rows, squares) = (&self.rows[row..=row], std::slice::from_mut(&mut squared));
+        let seen = &[seen][..];
+        dispatch(
+            self.level,
+            Nearer { blocks: &mut blocks, rows, drawn: &self.drawn, squared: squares, seen },
+        );
+        squared
+    }
+
+    fn update_all(&mut self, squared: &mut [f64], seen: &mut [usize], par: Par<'_>) -> Result<(), Error> {
+        let (n, width) = (self.rows.len(), self.proba.width() + self.features.width());
+        let step = (STEP / width).max(1);
+        let jobs = squared.chunks_mut(step).zip(self.rows.chunks(step)).zip(seen.chunks(step)).enumerate();
+        par.run(jobs, n * width, Blocks::default, |blocks, (number, ((squared, rows), seen))| {
+            let first = number * step;
+            blocks.read(self.proba, self.features, first..first + squared.len());
+            dispatch(par.level, Nearer { blocks, rows, drawn: &self.drawn, squared, seen });
+            Ok(())
+        })?;
+        seen.fill(self.drawn.len());
+        Ok(())
+    }
 }
 
 /// What is known of a gradient (p − e) ⊗ h.
@@ -289,26 +362,28 @@ fn dot<T: Real, S: Simd>(simd: S, x: &[T], y: &[T]) -> f64 {
     sum.fold() + rest
 }
 
-/// The kernel of a sweep: brings D² down to the distance to one more gradient.
+/// The kernel that brings D² of rows down to the distance to what was drawn since.
 struct Nearer<'a, T> {
     blocks: &'a mut Blocks<T>,
     rows: &'a [Gradient],
-    a: &'a [T],
-    h: &'a [T],
-    length: f64,
+    drawn: &'a [(Vec<T>, Vec<T>, f64)],
     squared: &'a mut [f64],
+    seen: &'a [usize],
 }
 
 impl<T: Real> Kernel for Nearer<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { blocks, rows, a, h, length, squared } = self;
+        let Self { blocks, rows, drawn, squared, seen } = self;
+        let Some((a, h, _)) = drawn.first() else { return };
         let pairs = blocks.proba.chunks_exact_mut(a.len()).zip(blocks.features.chunks_exact(h.len()));
-        for (((p, g), row), squared) in pairs.zip(rows).zip(squared) {
+        for ((((p, g), row), squared), &seen) in pairs.zip(rows).zip(squared).zip(seen) {
             p[row.choice] -= T::ONE;
-            let apart = row.squared + length - 2.0 * (dot(simd, p, a) * dot(simd, g, h));
-            *squared = squared.min(apart.max(0.0));
+            for (a, h, length) in &drawn[seen..] {
+                let apart = row.squared + length - 2.0 * (dot(simd, p, a) * dot(simd, g, h));
+                *squared = squared.min(apart.max(0.0));
+            }
         }
     }
 }
