@@ -213,9 +213,9 @@ def badge(
     --------
     >>> import numpy as np
     >>> import querist as qr
-    >>> proba = np.array([[0.5, 0.5], [0.9, 0.1], [1.0, 0.0]])
-    >>> qr.select.badge(proba, np.ones((3, 2)), 2, seed=0).indices
-    array([0, 2])
+    >>> proba = np.array([[0.9, 0.1], [0.5, 0.5]])
+    >>> qr.select.badge(proba, np.ones((2, 3)), 2).indices
+    array([1, 0])
     """
     start = drawn_seed(seed)
     indices, values, _ = _core.badge(proba, features, k, available, start, n_threads, deadline)
