@@ -10,12 +10,12 @@ use fearless_simd::Simd;
 
 use crate::distance::fault_of;
 use crate::error::Error;
-use crate::pool::Par;
+use crate::pool::{InOrder, Par};
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::select::Picks;
 use crate::simd::Level;
-use crate::tile::{Epilogue, InOrder, Packed, STRIP, products};
+use crate::tile::{Epilogue, Packed, STRIP, products};
 
 /// Numbers that a thread takes at a time.
 const STEP: usize = 1 << 15;
@@ -57,9 +57,7 @@ pub fn gram(rows: &Rows<'_, f64>, argument: &'static str, par: Par<'_>) -> Resul
         packed.pack(turned, count, par.level);
         let mut store = Store { width: d, out: Vec::with_capacity(d * d) };
         products(turned, packed, &mut store, strip, par.level);
-        whole.bring(number, store.out, |whole, part| {
-            whole.iter_mut().zip(part).for_each(|(whole, part)| *whole += part);
-        });
+        whole.add(number, store.out);
         Ok(())
     })?;
     Ok(whole.into_whole())

@@ -7,8 +7,9 @@
 //! not survive a fork (rayon#708).
 //!
 //! Jobs are blocks of rows and each output element belongs to one job, so that no result depends on which thread
-//! did what. Between its jobs the caller's thread asks every 50 ms whether to go on.
+//! did what; where jobs add to the same numbers, [`InOrder`] does it in the order of the jobs. Between its jobs the caller's thread asks every 50 ms whether to go on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -116,6 +117,44 @@ impl Watch {
         }
         *asked = Instant::now();
         if (par.stop)(done) { Err(Error::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Adds parts to a whole in the order of their numbers, whatever the order in which threads bring them.
+#[derive(Debug)]
+pub(crate) struct InOrder<A, P> {
+    state: Mutex<(A, usize, BTreeMap<usize, P>)>,
+}
+
+impl<A, P> InOrder<A, P> {
+    pub(crate) fn new(whole: A) -> Self {
+        Self { state: Mutex::new((whole, 0, BTreeMap::new())) }
+    }
+
+    /// Brings part `number`; each number from 0 on must come once.
+    pub(crate) fn bring(&self, number: usize, part: P, add: impl Fn(&mut A, P)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (whole, next, waiting) = &mut *state;
+        waiting.insert(number, part);
+        while let Some(part) = waiting.remove(next) {
+            add(whole, part);
+            *next += 1;
+        }
+    }
+
+    pub(crate) fn into_whole(self) -> A {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl InOrder<Vec<f64>, Vec<f64>> {
+    /// Brings numbers that are added to those of the whole, each to its own.
+    pub(crate) fn add(&self, number: usize, part: Vec<f64>) {
+        self.bring(number, part, |whole, part| {
+            for (whole, part) in whole.iter_mut().zip(part) {
+                *whole += part;
+            }
+        });
     }
 }
 
@@ -227,5 +266,14 @@ mod tests {
     #[test]
     fn small_work_starts_no_thread() {
         assert_eq!(par(8).run(0..10, GRAIN, || (), |(), _| Ok(())).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn parts_are_added_in_order() {
+        let whole = InOrder::new(Vec::new());
+        for number in [2, 0, 1, 4, 3] {
+            whole.bring(number, number, Vec::push);
+        }
+        assert_eq!(whole.into_whole(), [0, 1, 2, 3, 4]);
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::distance::fault_of;
 use crate::error::Error;
-use crate::pool::Par;
+use crate::pool::{InOrder, Par};
 use crate::real::Real;
 use crate::rows::Rows;
-use crate::tile::InOrder;
 
 /// Numbers that a thread takes at a time.
 const STEP: usize = 1 << 15;

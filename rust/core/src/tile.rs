@@ -13,9 +13,6 @@
 //! sum open, and so were not an alternative. Road not taken: Σ (x − y)² in the tile instead of a product, which
 //! would need no care for cancellation; the subtractions share the ports, and it runs at 63 GFlop/s.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
@@ -231,33 +228,6 @@ impl<T: Real> Epilogue<T> for Store<'_, T> {
     }
 }
 
-/// Adds parts to a whole in the order of their numbers, whatever the order in which threads bring them.
-#[derive(Debug)]
-pub(crate) struct InOrder<A, P> {
-    state: Mutex<(A, usize, BTreeMap<usize, P>)>,
-}
-
-impl<A, P> InOrder<A, P> {
-    pub(crate) fn new(whole: A) -> Self {
-        Self { state: Mutex::new((whole, 0, BTreeMap::new())) }
-    }
-
-    /// Brings part `number`; each number from 0 on must come once.
-    pub(crate) fn bring(&self, number: usize, part: P, add: impl Fn(&mut A, P)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (whole, next, waiting) = &mut *state;
-        waiting.insert(number, part);
-        while let Some(part) = waiting.remove(next) {
-            add(whole, part);
-            *next += 1;
-        }
-    }
-
-    pub(crate) fn into_whole(self) -> A {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,14 +261,5 @@ mod tests {
     fn products_are_right_and_the_same_bits_at_every_fused_level() {
         check::<f32>(f64::from(f32::EPSILON));
         check::<f64>(f64::EPSILON);
-    }
-
-    #[test]
-    fn parts_are_added_in_order() {
-        let whole = InOrder::new(Vec::new());
-        for number in [2, 0, 1, 4, 3] {
-            whole.bring(number, number, Vec::push);
-        }
-        assert_eq!(whole.into_whole(), [0, 1, 2, 3, 4]);
     }
 }

@@ -14,13 +14,12 @@ use fearless_simd::prelude::*;
 use super::same_width;
 use crate::distance::{fault_of, middle, normalise};
 use crate::error::{Error, Fault};
-use crate::pool::Par;
+use crate::pool::{InOrder, Par};
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
 use crate::simd::transpose::turn;
 use crate::simd::{Kernel, aligned, dispatch};
 use crate::sum::{BLOCK, Sum};
-use crate::tile::InOrder;
 
 /// A similarity whose mean is a matter of the mean row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,9 +125,7 @@ fn mean_row<T: Real>(
                     fault,
                 })?;
             }
-            whole.bring(number, sum, |whole, part| {
-                whole.iter_mut().zip(part).for_each(|(whole, part)| *whole += part);
-            });
+            whole.add(number, sum);
             Ok(())
         },
     )?;

@@ -10,11 +10,11 @@ use fearless_simd::prelude::*;
 use super::{same_width, work};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
-use crate::pool::Par;
+use crate::pool::{InOrder, Par};
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::sum::{BLOCK, Sum};
-use crate::tile::{Epilogue, InOrder, side};
+use crate::tile::{Epilogue, side};
 
 /// A similarity of two rows by their distance, 1 where they are the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,9 +64,9 @@ pub fn within<T: Real>(
         }
         squared_distances(&worker.left, &worker.right, &mut epilogue, &mut worker.strip, par.level);
         if i != j {
-            sums[j].bring(i, epilogue.column_sums(), add);
+            sums[j].add(i, epilogue.column_sums());
         }
-        sums[i].bring(j, epilogue.rows, add);
+        sums[i].add(j, epilogue.rows);
         Ok(())
     })?;
     Ok(sums.into_iter().flat_map(InOrder::into_whole).collect())
@@ -103,9 +103,9 @@ pub fn against<T: Real>(
             epilogue.skips.sort_unstable();
         }
         squared_distances(&worker.left, &worker.right, &mut epilogue, &mut worker.strip, par.level);
-        sums[i].bring(j, epilogue.rows, add);
+        sums[i].add(j, epilogue.rows);
         if squares {
-            squared[i].bring(j, epilogue.squares, add);
+            squared[i].add(j, epilogue.squares);
         }
         Ok(())
     })?;
@@ -123,13 +123,6 @@ pub fn means<T: Real>(sums: &[f64], counts: &[usize], out: &mut [T]) {
 
 fn wholes(n: usize, side: usize) -> Vec<InOrder<Vec<f64>, Vec<f64>>> {
     (0..n).step_by(side).map(|first| InOrder::new(vec![0.0; side.min(n - first)])).collect()
-}
-
-#[expect(clippy::ptr_arg, reason = "a part is added to a whole as `InOrder` has it")]
-fn add(whole: &mut Vec<f64>, part: Vec<f64>) {
-    for (whole, part) in whole.iter_mut().zip(part) {
-        *whole += part;
-    }
 }
 
 /// Jobs whose number is known, for the progress of a call.

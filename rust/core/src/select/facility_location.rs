@@ -15,11 +15,11 @@ use super::Picks;
 use super::centres::{Bound, Centres, Metric, refresh};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
-use crate::pool::{Par, Watch};
+use crate::pool::{InOrder, Par, Watch};
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::sum::Sum;
-use crate::tile::{Epilogue, InOrder, STRIP, side};
+use crate::tile::{Epilogue, STRIP, side};
 
 /// How similar two rows are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,9 +200,7 @@ impl<T: Real> Pool<'_, '_, T> {
             };
             squared_distances(block, &columns, &mut gains, strip, par.level);
             let sums = gains.high.iter().zip(&gains.low).map(|(high, low)| high.to_f64() + low.to_f64());
-            whole.bring(number, sums.collect::<Vec<f64>>(), |whole, part| {
-                whole.iter_mut().zip(part).for_each(|(whole, part)| *whole += part);
-            });
+            whole.add(number, sums.collect::<Vec<f64>>());
             Ok(())
         })?;
         Ok(whole.into_whole())
