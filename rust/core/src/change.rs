@@ -12,9 +12,10 @@ use crate::distance::fault_of;
 use crate::error::Error;
 use crate::pool::{InOrder, Par};
 use crate::real::Real;
+use crate::row_sums::{Dot, dot};
 use crate::rows::Rows;
 use crate::select::Picks;
-use crate::simd::Level;
+use crate::simd::{Level, dispatch};
 use crate::tile::{Epilogue, Packed, STRIP, products};
 
 /// Numbers that a thread takes at a time.
@@ -100,24 +101,12 @@ struct Forms<'a> {
 
 impl Epilogue<f64> for Forms<'_> {
     #[inline(always)]
-    fn strip<S: Simd>(&mut self, _: S, first: usize, pairs: &mut [f64], width: usize) {
+    fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [f64], width: usize) {
         for (r, row) in pairs.chunks_exact(width).enumerate() {
             let x = &self.rows[(first + r) * self.d..][..self.d];
-            self.out.push(dot(&row[..self.d], x));
+            self.out.push(dot(simd, &row[..self.d], x));
         }
     }
-}
-
-/// Σ x y in 16 sums, the same at every level.
-#[inline(always)]
-fn dot(x: &[f64], y: &[f64]) -> f64 {
-    let mut sums = [0.0; STRIP * 2];
-    for (x, y) in x.chunks(sums.len()).zip(y.chunks(sums.len())) {
-        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-            *sum += x * y;
-        }
-    }
-    crate::sum::tree_sum(&sums, &[])
 }
 
 /// a = xᵀ G x and b = xᵀ S x of each row.
@@ -216,11 +205,11 @@ pub fn greedy_batch(
         }
         // S falls by v vᵀ / s and G by (v wᵀ + w vᵀ) / s − v vᵀ (vᵀ M v) / s².
         let x = rows.read(pick..pick + 1, &mut block).to_vec();
-        let v = times(&covariance, &x);
-        let mv = times(second, &v);
-        let w = times(&covariance, &mv);
-        let s = posterior.noise + dot(&v, &x);
-        let vmv = dot(&v, &mv);
+        let v = times(&covariance, &x, par.level);
+        let mv = times(second, &v, par.level);
+        let w = times(&covariance, &mv, par.level);
+        let s = posterior.noise + dispatch(par.level, Dot(&v, &x));
+        let vmv = dispatch(par.level, Dot(&v, &mv));
         for (row, &vi) in covariance.chunks_exact_mut(d).zip(&v) {
             for (entry, &vj) in row.iter_mut().zip(&v) {
                 *entry -= vi * vj / s;
@@ -230,7 +219,8 @@ pub fn greedy_batch(
         par.run(forms.chunks_mut(step).enumerate(), 2 * n * d, Vec::new, |block, (number, forms)| {
             let rows = rows.read(number * step..(number + 1) * step, block);
             for (x, (a, b)) in rows.chunks_exact(d).zip(forms) {
-                let (vx, wx) = (dot(&v, x) / s, dot(&w, x));
+                let vx = dispatch(par.level, Dot(&v, x)) / s;
+                let wx = dispatch(par.level, Dot(&w, x));
                 *a += vx * (vx * vmv - 2.0 * wx);
                 *b -= vx * vx * s;
             }
@@ -241,6 +231,6 @@ pub fn greedy_batch(
 }
 
 /// A matrix times a vector.
-fn times(matrix: &[f64], x: &[f64]) -> Vec<f64> {
-    matrix.chunks_exact(x.len()).map(|row| dot(row, x)).collect()
+fn times(matrix: &[f64], x: &[f64], level: Level) -> Vec<f64> {
+    matrix.chunks_exact(x.len()).map(|row| dispatch(level, Dot(row, x))).collect()
 }

@@ -13,9 +13,10 @@ use fearless_simd::prelude::*;
 
 use crate::error::{Error, Fault};
 use crate::real::Real;
+use crate::row_sums::{Squares, each_row, room};
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level, dispatch};
-use crate::sum::{BLOCK, Sum, tree_sum};
+use crate::sum::tree_sum;
 use crate::tile::{Epilogue, Packed, products};
 
 /// What rows are compared by.
@@ -243,19 +244,11 @@ impl<T: Real> Kernel for Norms<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for (row, out) in self.rows.chunks_exact(self.d).zip(self.out) {
-            let mut sum = Sum::<T, S>::new(simd);
-            let whole = row.chunks_exact(T::LANES);
-            let rest: f64 = whole.remainder().iter().map(|x| x.to_f64()).map(|x| x * x).sum();
-            for (at, x) in whole.enumerate() {
-                let x = T::load(simd, x);
-                sum.block = x.mul_add(x, sum.block);
-                if at % BLOCK == BLOCK - 1 {
-                    sum.close(simd);
-                }
-            }
-            sum.close(simd);
-            *out = T::from_f64(sum.fold() + rest);
+        let mut lanes = vec![T::ZERO; room::<T>(1)];
+        let groups = self.rows.chunks(T::LANES * self.d).zip(self.out.chunks_mut(T::LANES));
+        for (group, out) in groups {
+            let [squares] = each_row(simd, group, self.d, &mut lanes, Squares);
+            out.copy_from_slice(&squares.as_slice()[..out.len()]);
         }
     }
 }

@@ -17,7 +17,8 @@
 //!
 //! * **Formula** ([`score`], [`change`], [`density`], [`spread`], [`select`]): each file is a formula or a method, and reads
 //!   like its paper. Scores of a committee are files of [`score`].
-//! * **Engine** ([`rows`], [`members`], [`integers`], [`real`], [`simd`], [`pool`]; `sum`, `tile`, `distance`):
+//! * **Engine** ([`rows`], [`members`], [`real`], [`simd`], [`pool`]; `sum`, `row_sums`,
+//!   [`tile`], `distance`, [`exact`]):
 //!   strides, logarithms, lanes, pairs and threads; no formula's name. All `unsafe` is here.
 //!
 //! The bits of a result depend on nothing but the input: not on threads, blocks or memory layout, nor, among levels
@@ -46,10 +47,11 @@ pub mod change;
 pub mod density;
 mod distance;
 pub mod error;
-pub mod integers;
+pub mod exact;
 pub mod members;
 pub mod pool;
 pub mod real;
+mod row_sums;
 pub mod rows;
 pub mod score;
 pub mod select;

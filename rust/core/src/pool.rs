@@ -7,7 +7,7 @@
 //! not survive a fork (rayon#708).
 //!
 //! Jobs are blocks of rows and each output element belongs to one job, so that no result depends on which thread
-//! did what; where jobs add to the same numbers, [`InOrder`] does it in the order of the jobs. Between its jobs the caller's thread asks every 50 ms whether to go on.
+//! did what; where jobs add to the same numbers, `InOrder` does it in the order of the jobs. Between its jobs the caller's thread asks every 50 ms whether to go on.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

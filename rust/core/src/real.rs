@@ -50,8 +50,6 @@ pub trait Real:
     const ZERO: Self;
     /// One.
     const ONE: Self;
-    /// Minus one.
-    const MINUS_ONE: Self;
     /// Not a number.
     const NAN: Self;
     /// Plus infinity.
@@ -115,6 +113,13 @@ pub trait Real:
         Self::ln(simd, u) + (x - (u - one)) / u
     }
 
+    /// e^x for any x ≤ 0, and 0 where that is not a normal number.
+    #[inline(always)]
+    fn decay<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S> {
+        let least = Self::splat(simd, Self::EXP_MIN);
+        x.simd_lt(least).select(Self::splat(simd, Self::ZERO), Self::exp(simd, x.max(least)))
+    }
+
     /// The same number in every lane.
     #[inline(always)]
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S> {
@@ -151,7 +156,6 @@ impl Real for f32 {
     const LANES: usize = 16;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    const MINUS_ONE: Self = -1.0;
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;
@@ -248,7 +252,6 @@ impl Real for f64 {
     const LANES: usize = 8;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    const MINUS_ONE: Self = -1.0;
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const MINUS_INFINITY: Self = Self::NEG_INFINITY;

@@ -5,6 +5,8 @@
 //! bfloat16 widened. So no kernel knows about layout, layout cannot change a bit of a result, and nothing the size
 //! of the input is ever copied.
 
+pub mod integers;
+
 use std::marker::PhantomData;
 use std::ops::Range;
 

@@ -5,6 +5,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBool;
+use querist_core::exact::Metric;
 use querist_core::score::Score;
 
 use crate::capi;
@@ -38,6 +39,30 @@ pub(crate) fn check_ndim(
     }
     let text = format!("{argument}: expected shape {shape}, got {}", shape_of(array));
     Err(PyValueError::new_err(text))
+}
+
+/// A matrix of features: two dimensions, at least one column.
+pub(crate) fn features<'py>(
+    given: &Bound<'py, PyAny>,
+    argument: &str,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let array = array(given, argument)?;
+    check_ndim(&array, 2, argument, "(n, d)")?;
+    if array.shape()[1] == 0 {
+        return Err(PyValueError::new_err(format!("{argument}: expected at least one column, got none")));
+    }
+    Ok(array)
+}
+
+/// The metric of that name.
+pub(crate) fn metric(name: &str) -> PyResult<Metric> {
+    match name {
+        "euclidean" => Ok(Metric::Euclidean),
+        "cosine" => Ok(Metric::Cosine),
+        _ => Err(PyValueError::new_err(format!(
+            "metric: expected \"euclidean\" or \"cosine\", got \"{name}\""
+        ))),
+    }
 }
 
 fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {

@@ -11,9 +11,9 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use querist_core::integers::{Integers, Width};
 use querist_core::members::Members;
 use querist_core::real::Real;
+use querist_core::rows::integers::{Integers, Width};
 use querist_core::rows::{Rows, Stored};
 
 /// Rows of an array of floats.
@@ -31,6 +31,31 @@ impl<'a> Floats<'a> {
             Self::Single(rows) => rows.widened(),
             Self::Double(rows) => rows,
         }
+    }
+}
+
+/// A matrix and perhaps another, in the wider float type of both.
+pub(crate) enum Pair<'a> {
+    /// As [`Floats::Single`].
+    Single(Rows<'a, f32>, Option<Rows<'a, f32>>),
+    /// As [`Floats::Double`].
+    Double(Rows<'a, f64>, Option<Rows<'a, f64>>),
+}
+
+impl<'a> Pair<'a> {
+    /// Of an array of features and perhaps another.
+    pub(crate) fn of(
+        array: &'a Bound<'_, PyUntypedArray>,
+        other: Option<&'a Bound<'_, PyUntypedArray>>,
+        other_argument: &str,
+    ) -> PyResult<Self> {
+        let first = rows(array, "features")?.0;
+        let second = other.map(|other| rows(other, other_argument)).transpose()?.map(|(rows, _)| rows);
+        Ok(match (first, second) {
+            (Floats::Single(first), None) => Self::Single(first, None),
+            (Floats::Single(first), Some(Floats::Single(second))) => Self::Single(first, Some(second)),
+            (first, second) => Self::Double(first.wide(), second.map(Floats::wide)),
+        })
     }
 }
 

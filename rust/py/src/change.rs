@@ -30,8 +30,7 @@ pub(crate) fn expected_gradient_length<'py>(
     let limits = Limits::new(n_threads, deadline)?;
     let proba = arguments::array(proba, "proba")?;
     arguments::check_ndim(&proba, 2, "proba", "(n, c)")?;
-    let features = arguments::array(features, "features")?;
-    arguments::check_ndim(&features, 2, "features", "(n, d)")?;
+    let features = arguments::features(features, "features")?;
     let (rows, dtype) = capi::rows(&proba, "proba")?;
     let (vectors, _) = capi::rows(&features, "features")?;
     let nan_if_invalid = arguments::nan_if_invalid(invalid)?;
@@ -75,8 +74,7 @@ pub(crate) fn gram<'py>(
     deadline: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::array(features, "features")?;
-    arguments::check_ndim(&array, 2, "features", "(n, d)")?;
+    let array = arguments::features(features, "features")?;
     let d = array.shape()[1];
     let rows = capi::wide_rows(&array, "features")?;
     let sum = call(py, &limits, array.len() * (d / 8 + 1), |par| core::gram(&rows, "features", par))?;
@@ -102,8 +100,7 @@ pub(crate) fn variance_reduction<'py>(
     deadline: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::array(features, "features")?;
-    arguments::check_ndim(&array, 2, "features", "(n, d)")?;
+    let array = arguments::features(features, "features")?;
     let (covariance, moment) = (matrix(covariance)?, matrix(moment)?);
     let posterior = Posterior { covariance: &covariance, moment: &moment, noise };
     let out = out.map(std::slice::from_ref);
@@ -144,8 +141,7 @@ pub(crate) fn variance_reduction_picks<'py>(
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::array(features, "features")?;
-    arguments::check_ndim(&array, 2, "features", "(n, d)")?;
+    let array = arguments::features(features, "features")?;
     let rows = capi::wide_rows(&array, "features")?;
     let k = arguments::count(k, "k")?;
     let mask = arguments::mask(available, rows.len(), "available")?;

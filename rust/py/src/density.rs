@@ -4,6 +4,7 @@ use numpy::{Element, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use querist_core::density::{linear, nearest, pairwise, sparse, work};
+use querist_core::exact::Metric;
 use querist_core::real::Real;
 use querist_core::rows::Rows;
 use querist_core::spread::variance;
@@ -11,14 +12,8 @@ use querist_core::tile::matrix_product;
 
 use crate::arguments;
 use crate::call::{Limits, call};
-use crate::capi::{self, Floats};
+use crate::capi::{self, Floats, Pair};
 use crate::score::outputs;
-
-fn features<'py>(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
-    let array = arguments::array(given, argument)?;
-    arguments::check_ndim(&array, 2, argument, "(n, d)")?;
-    Ok(array)
-}
 
 fn unknown(metric: &str, expected: &str) -> PyErr {
     PyValueError::new_err(format!("metric: expected {expected}, got \"{metric}\""))
@@ -49,20 +44,13 @@ pub(crate) fn linear_density<'py>(
     deadline: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = self::features(features, "features")?;
-    let reference = reference.map(|reference| self::features(reference, "reference")).transpose()?;
+    let array = arguments::features(features, "features")?;
+    let reference = reference.map(|reference| arguments::features(reference, "reference")).transpose()?;
     let options = options(metric, include_self, shift)?;
     let out = out.map(std::slice::from_ref);
-    let others = reference.as_ref().map(|reference| capi::rows(reference, "reference")).transpose()?;
-    match (capi::rows(&array, "features")?.0, others.map(|(rows, _)| rows)) {
-        (Floats::Single(rows), None) => linear_of(py, &array, &rows, None, options, out, &limits),
-        (Floats::Double(rows), None) => linear_of(py, &array, &rows, None, options, out, &limits),
-        (Floats::Single(rows), Some(Floats::Single(others))) => {
-            linear_of(py, &array, &rows, Some(&others), options, out, &limits)
-        }
-        (rows, Some(others)) => {
-            linear_of(py, &array, &rows.wide(), Some(&others.wide()), options, out, &limits)
-        }
+    match Pair::of(&array, reference.as_ref(), "reference")? {
+        Pair::Single(rows, others) => linear_of(py, &array, &rows, others.as_ref(), options, out, &limits),
+        Pair::Double(rows, others) => linear_of(py, &array, &rows, others.as_ref(), options, out, &limits),
     }
 }
 
@@ -179,7 +167,7 @@ fn sparse_of<'py, T: Real + Element>(
 
 /// The mean of a kernel of the distance; also the sum of its squares if asked for.
 #[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "a public signature")]
+#[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "a public signature")]
 pub(crate) fn pairwise_density<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
@@ -195,33 +183,19 @@ pub(crate) fn pairwise_density<'py>(
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     let limits = Limits::new(n_threads, deadline)?.with_progress(progress)?;
-    let array = self::features(features, "features")?;
-    let reference = reference.map(|reference| self::features(reference, "reference")).transpose()?;
+    let array = arguments::features(features, "features")?;
+    let reference = reference.map(|reference| arguments::features(reference, "reference")).transpose()?;
     let similarity = match metric {
         "euclidean" => pairwise::Similarity::Euclidean,
         "rbf" => pairwise::Similarity::Rbf { gamma },
         _ => return Err(unknown(metric, "\"euclidean\" or \"rbf\"")),
     };
-    let request = Pairs { similarity, own: own.filter(|_| !include_self), include_self, squares };
+    let request = pairwise::Request { similarity, include_self, own: own.as_deref(), squares };
     let out = out.map(std::slice::from_ref);
-    let others = reference.as_ref().map(|reference| capi::rows(reference, "reference")).transpose()?;
-    match (capi::rows(&array, "features")?.0, others.map(|(rows, _)| rows)) {
-        (Floats::Single(rows), None) => pairs(py, &array, &rows, None, &request, out, &limits),
-        (Floats::Double(rows), None) => pairs(py, &array, &rows, None, &request, out, &limits),
-        (Floats::Single(rows), Some(Floats::Single(others))) => {
-            pairs(py, &array, &rows, Some(&others), &request, out, &limits)
-        }
-        (rows, Some(others)) => pairs(py, &array, &rows.wide(), Some(&others.wide()), &request, out, &limits),
+    match Pair::of(&array, reference.as_ref(), "reference")? {
+        Pair::Single(rows, others) => pairs(py, &array, &rows, others.as_ref(), &request, out, &limits),
+        Pair::Double(rows, others) => pairs(py, &array, &rows, others.as_ref(), &request, out, &limits),
     }
-}
-
-/// What is asked of pairs.
-struct Pairs {
-    similarity: pairwise::Similarity,
-    /// The pool's row that each reference row is, if it does not count for that one.
-    own: Option<Vec<usize>>,
-    include_self: bool,
-    squares: bool,
 }
 
 fn pairs<'py, T: Real + Element>(
@@ -229,33 +203,15 @@ fn pairs<'py, T: Real + Element>(
     array: &Bound<'py, PyUntypedArray>,
     rows: &Rows<'_, T>,
     reference: Option<&Rows<'_, T>>,
-    request: &Pairs,
+    request: &pairwise::Request<'_>,
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
-    let (n, d) = (rows.len(), rows.width());
-    let m = reference.map_or(n, Rows::len);
-    let (mut arrays, mut slices) = outputs::<T>(py, array, n, 1, out)?;
+    let (mut arrays, mut slices) = outputs::<T>(py, array, rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
-    let similarity = request.similarity;
-    let sums = call(py, limits, work(n, m, d), |par| match reference {
-        None if !request.squares => {
-            let sum = pairwise::within(rows, similarity, request.include_self, par)?;
-            Ok(pairwise::Sums { sum, squares: Vec::new() })
-        }
-        None => pairwise::against(rows, rows, None, similarity, true, par),
-        Some(reference) => {
-            pairwise::against(rows, reference, request.own.as_deref(), similarity, request.squares, par)
-        }
-    })?;
-    let mut counts = vec![m; n];
-    match (&request.own, reference) {
-        (Some(own), _) => own.iter().for_each(|&row| counts[row] -= usize::from(row < n)),
-        (None, None) if !request.include_self => counts.fill(m - 1),
-        _ => {}
-    }
-    pairwise::means(&sums.sum, &counts, slice);
-    let squares = request.squares.then(|| PyArray1::from_vec(py, sums.squares).into_any());
+    let size = work(rows.len(), reference.map_or(rows.len(), Rows::len), rows.width());
+    let squares = call(py, limits, size, |par| pairwise::density(rows, reference, request, slice, par))?;
+    let squares = request.squares.then(|| PyArray1::from_vec(py, squares).into_any());
     Ok((arrays.swap_remove(0), squares))
 }
 
@@ -268,7 +224,7 @@ pub(crate) fn spread(
     deadline: Option<f64>,
 ) -> PyResult<f64> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = self::features(features, "features")?;
+    let array = arguments::features(features, "features")?;
     match capi::rows(&array, "features")?.0 {
         Floats::Single(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
         Floats::Double(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
@@ -284,7 +240,7 @@ pub(crate) fn products<'py>(
     n_threads: Option<i64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, None)?;
-    let (left, right) = (self::features(left, "left")?, self::features(right, "right")?);
+    let (left, right) = (arguments::features(left, "left")?, arguments::features(right, "right")?);
     let (n, m) = (left.shape()[0], right.shape()[0]);
     match (capi::rows(&left, "left")?.0, capi::rows(&right, "right")?.0) {
         (Floats::Single(x), Floats::Single(y)) => {
@@ -310,17 +266,13 @@ pub(crate) fn knn_density<'py>(
     deadline: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?.with_progress(progress)?;
-    let array = self::features(features, "features")?;
+    let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let distance = match metric {
-        "euclidean" => nearest::Distance::Euclidean,
-        "cosine" => nearest::Distance::Cosine,
-        _ => return Err(unknown(metric, "\"euclidean\" or \"cosine\"")),
-    };
+    let metric = arguments::metric(metric)?;
     let out = out.map(std::slice::from_ref);
     match capi::rows(&array, "features")?.0 {
-        Floats::Single(rows) => neighbours(py, &array, &rows, k, distance, out, &limits),
-        Floats::Double(rows) => neighbours(py, &array, &rows, k, distance, out, &limits),
+        Floats::Single(rows) => neighbours(py, &array, &rows, k, metric, out, &limits),
+        Floats::Double(rows) => neighbours(py, &array, &rows, k, metric, out, &limits),
     }
 }
 
@@ -329,7 +281,7 @@ fn neighbours<'py, T: Real + Element>(
     array: &Bound<'py, PyUntypedArray>,
     rows: &Rows<'_, T>,
     k: usize,
-    distance: nearest::Distance,
+    metric: Metric,
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -337,6 +289,6 @@ fn neighbours<'py, T: Real + Element>(
     let (mut arrays, mut slices) = outputs::<T>(py, array, n, 1, out)?;
     let slice = slices.pop().unwrap_or_default();
     let size = work(n, n, rows.width());
-    call(py, limits, size, |par| nearest::knn_density(rows, k, distance, slice, par))?;
+    call(py, limits, size, |par| nearest::knn_density(rows, k, metric, slice, par))?;
     Ok(arrays.swap_remove(0))
 }

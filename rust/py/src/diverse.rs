@@ -7,39 +7,22 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use querist_core::density::work;
 use querist_core::error::Error;
+use querist_core::exact::Metric;
+use querist_core::pool::Par;
 use querist_core::real::Real;
 use querist_core::rows::Rows;
-use querist_core::select as core;
-use querist_core::select::centres::{Centres, Metric, nearest as nearest_of};
+use querist_core::select::centres::{Centres, nearest as nearest_of};
 use querist_core::select::d2_sampling::{badge as badge_of, k_means_pp as draw};
 use querist_core::select::facility_location::{Similarity, facility_location as cover};
 use querist_core::select::k_center::KCenter as Known;
 use querist_core::select::relevance::{Rule, greedy};
+use querist_core::select::{self as core, Picks};
 
 use crate::arguments;
 use crate::call::{Limits, call};
-use crate::capi::{self, Floats};
+use crate::capi::{self, Floats, Pair};
 use crate::score::tolerance;
 use crate::select::picks;
-
-fn metric(name: &str) -> PyResult<Metric> {
-    match name {
-        "euclidean" => Ok(Metric::Euclidean),
-        "cosine" => Ok(Metric::Cosine),
-        _ => Err(PyValueError::new_err(format!(
-            "metric: expected \"euclidean\" or \"cosine\", got \"{name}\""
-        ))),
-    }
-}
-
-fn features<'py>(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
-    let array = arguments::array(given, argument)?;
-    arguments::check_ndim(&array, 2, argument, "(n, d)")?;
-    if array.shape()[1] == 0 {
-        return Err(PyValueError::new_err(format!("{argument}: expected at least one column, got none")));
-    }
-    Ok(array)
-}
 
 /// What is known of a pool between picks.
 #[pyclass(frozen)]
@@ -62,8 +45,8 @@ fn large(size: usize) -> usize {
 impl KCenter {
     #[new]
     fn new(given: &Bound<'_, PyAny>, metric: &str) -> PyResult<Self> {
-        let array = features(given, "features")?;
-        let metric = self::metric(metric)?;
+        let array = arguments::features(given, "features")?;
+        let metric = arguments::metric(metric)?;
         let known = match capi::rows(&array, "features")?.0 {
             Floats::Single(rows) => Either::Single(Known::new(&rows, metric)),
             Floats::Double(rows) => Either::Double(Known::new(&rows, metric)),
@@ -75,7 +58,7 @@ impl KCenter {
     #[pyo3(signature = (rows, outside=None))]
     fn add(&self, py: Python<'_>, rows: Vec<usize>, outside: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let pool = self.features.bind(py).clone();
-        let array = outside.map_or(Ok(pool), |given| features(given, "labeled"))?;
+        let array = outside.map_or(Ok(pool), |given| arguments::features(given, "labeled"))?;
         let given = capi::rows(&array, "labeled")?.0;
         let limits = Limits::new(Some(1), None)?;
         let argument = if outside.is_some() { "labeled" } else { "features" };
@@ -120,18 +103,55 @@ impl KCenter {
     }
 }
 
-/// Rows of outside as centres, in the pool's float type; the house converts them.
-fn centres<T: Real>(
+/// Row numbers, values and a counter.
+type Picked<'py> = PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)>;
+
+/// A method that picks from a pool beside what is labelled.
+trait Method: Send {
+    /// What rows are compared by.
+    fn metric(&self) -> Metric;
+    /// The picks, and how much was looked at.
+    fn pick<T: Real>(
+        self,
+        rows: &Rows<'_, T>,
+        labelled: &Centres<T>,
+        par: Par<'_>,
+    ) -> Result<(Picks<f64>, usize), Error>;
+}
+
+/// Runs a method over features of either float type, with labelled rows of the pool and from outside it.
+fn pick_from<'py>(
+    py: Python<'py>,
+    array: &Bound<'py, PyUntypedArray>,
     labelled: &[usize],
-    rows: &Rows<'_, T>,
-    outside: Option<&Rows<'_, T>>,
-    metric: Metric,
-) -> Result<Centres<T>, Error> {
-    let mut centres = Centres::of(rows, labelled.iter().copied(), metric, "features")?;
-    if let Some(outside) = outside {
-        centres.extend(outside, 0..outside.len(), metric, "labeled")?;
+    outside: Option<&Bound<'py, PyAny>>,
+    limits: &Limits,
+    method: impl Method,
+) -> Picked<'py> {
+    fn run<T: Real>(
+        (rows, outside): (&Rows<'_, T>, Option<&Rows<'_, T>>),
+        labelled: &[usize],
+        method: impl Method,
+        par: Par<'_>,
+    ) -> Result<(Picks<f64>, usize), Error> {
+        let metric = method.metric();
+        let mut centres = Centres::of(rows, labelled.iter().copied(), metric, "features")?;
+        if let Some(outside) = outside {
+            centres.extend(outside, 0..outside.len(), metric, "labeled")?;
+        }
+        method.pick(rows, &centres, par)
     }
-    Ok(centres)
+    let outside = outside.map(|given| arguments::features(given, "labeled")).transpose()?;
+    let size = work(array.shape()[0], array.shape()[0], array.shape()[1]);
+    let (found, counter) = match Pair::of(array, outside.as_ref(), "labeled")? {
+        Pair::Single(rows, others) => {
+            call(py, limits, size, |par| run((&rows, others.as_ref()), labelled, method, par))?
+        }
+        Pair::Double(rows, others) => {
+            call(py, limits, size, |par| run((&rows, others.as_ref()), labelled, method, par))?
+        }
+    };
+    picks(py, found, counter)
 }
 
 /// A batch drawn with chances ∝ score^β.
@@ -146,7 +166,7 @@ pub(crate) fn power<'py>(
     available: Option<&Bound<'py, PyAny>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(scores, "scores")?;
     arguments::check_ndim(&array, 1, "scores", "(n,)")?;
@@ -161,6 +181,29 @@ pub(crate) fn power<'py>(
         Floats::Double(rows) => {
             picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, mask, par))?, 0)
         }
+    }
+}
+
+/// Maximal marginal relevance and ranked batch.
+struct Relevant<'a> {
+    scores: &'a [f64],
+    rule: Rule,
+    k: usize,
+    mask: Option<&'a [u8]>,
+}
+
+impl Method for Relevant<'_> {
+    fn metric(&self) -> Metric {
+        self.rule.metric()
+    }
+
+    fn pick<T: Real>(
+        self,
+        rows: &Rows<'_, T>,
+        labelled: &Centres<T>,
+        par: Par<'_>,
+    ) -> Result<(Picks<f64>, usize), Error> {
+        greedy(rows, self.scores, labelled, self.rule, self.k, self.mask, par)
     }
 }
 
@@ -179,39 +222,41 @@ pub(crate) fn relevant<'py>(
     available: Option<&Bound<'py, PyAny>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = self::features(features, "features")?;
+    let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let n = array.shape()[0];
-    let mask = arguments::mask(available, n, "available")?;
-    let mask = mask.as_deref();
-    let outside = outside.map(|given| self::features(given, "labeled")).transpose()?;
-    let others =
-        outside.as_ref().map(|array| capi::rows(array, "labeled")).transpose()?.map(|(rows, _)| rows);
+    let mask = arguments::mask(available, array.shape()[0], "available")?;
+    let rule = match rule {
+        "mmr" => Rule::Mmr { trade_off },
+        _ => Rule::RankedBatch { in_pool: labelled.len() },
+    };
     let scores = scores.to_vec()?;
-    let n_labelled = labelled.len() + outside.as_ref().map_or(0, |array| array.shape()[0]);
-    let (rule, metric) = match rule {
-        "mmr" => (Rule::Mmr { trade_off }, Metric::Cosine),
-        _ => (Rule::RankedBatch { unlabelled: n - labelled.len(), labelled: n_labelled }, Metric::Euclidean),
-    };
-    let size = large(array.len());
-    let (found, distances) = match (capi::rows(&array, "features")?.0, others) {
-        (Floats::Single(rows), None) => call(py, &limits, size, |par| {
-            let centres = centres(&labelled, &rows, None, metric)?;
-            greedy(&rows, &scores, &centres, rule, k, mask, par)
-        })?,
-        (Floats::Single(rows), Some(Floats::Single(others))) => call(py, &limits, size, |par| {
-            let centres = centres(&labelled, &rows, Some(&others), metric)?;
-            greedy(&rows, &scores, &centres, rule, k, mask, par)
-        })?,
-        (rows, others) => call(py, &limits, size, |par| {
-            let (rows, others) = (rows.wide(), others.map(Floats::wide));
-            let centres = centres(&labelled, &rows, others.as_ref(), metric)?;
-            greedy(&rows, &scores, &centres, rule, k, mask, par)
-        })?,
-    };
-    picks(py, found, distances)
+    let method = Relevant { scores: &scores, rule, k, mask: mask.as_deref() };
+    pick_from(py, &array, &labelled, outside, &limits, method)
+}
+
+/// D² sampling of rows.
+struct Draw<'a> {
+    k: usize,
+    weights: Option<&'a [f64]>,
+    mask: Option<&'a [u8]>,
+    seed: u64,
+}
+
+impl Method for Draw<'_> {
+    fn metric(&self) -> Metric {
+        Metric::Euclidean
+    }
+
+    fn pick<T: Real>(
+        self,
+        rows: &Rows<'_, T>,
+        labelled: &Centres<T>,
+        par: Par<'_>,
+    ) -> Result<(Picks<f64>, usize), Error> {
+        Ok((draw(rows, self.k, labelled, self.weights, self.mask, self.seed, par)?, 0))
+    }
 }
 
 /// D² sampling of rows.
@@ -228,32 +273,37 @@ pub(crate) fn k_means_pp<'py>(
     seed: u64,
     n_threads: Option<i64>,
     deadline: Option<f64>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = self::features(features, "features")?;
+    let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
     let mask = arguments::mask(available, array.shape()[0], "available")?;
-    let mask = mask.as_deref();
-    let outside = outside.map(|given| self::features(given, "labeled")).transpose()?;
-    let others =
-        outside.as_ref().map(|array| capi::rows(array, "labeled")).transpose()?.map(|(rows, _)| rows);
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
-    let weights = weights.as_deref();
-    let size = large(array.len());
-    let metric = Metric::Euclidean;
-    let found = match (capi::rows(&array, "features")?.0, others) {
-        (Floats::Single(rows), None) => call(py, &limits, size, |par| {
-            draw(&rows, k, &centres(&labelled, &rows, None, metric)?, weights, mask, seed, par)
-        })?,
-        (Floats::Single(rows), Some(Floats::Single(others))) => call(py, &limits, size, |par| {
-            draw(&rows, k, &centres(&labelled, &rows, Some(&others), metric)?, weights, mask, seed, par)
-        })?,
-        (rows, others) => call(py, &limits, size, |par| {
-            let (rows, others) = (rows.wide(), others.map(Floats::wide));
-            draw(&rows, k, &centres(&labelled, &rows, others.as_ref(), metric)?, weights, mask, seed, par)
-        })?,
-    };
-    picks(py, found, 0)
+    let method = Draw { k, weights: weights.as_deref(), mask: mask.as_deref(), seed };
+    pick_from(py, &array, &labelled, outside, &limits, method)
+}
+
+/// Picks that together stand for the pool.
+struct Cover<'a> {
+    k: usize,
+    similarity: Similarity,
+    weights: Option<&'a [f64]>,
+    mask: Option<&'a [u8]>,
+}
+
+impl Method for Cover<'_> {
+    fn metric(&self) -> Metric {
+        self.similarity.metric()
+    }
+
+    fn pick<T: Real>(
+        self,
+        rows: &Rows<'_, T>,
+        labelled: &Centres<T>,
+        par: Par<'_>,
+    ) -> Result<(Picks<f64>, usize), Error> {
+        cover(rows, self.k, labelled, self.weights, self.similarity, self.mask, par)
+    }
 }
 
 /// Picks that together stand for the pool.
@@ -271,39 +321,22 @@ pub(crate) fn facility_location<'py>(
     available: Option<&Bound<'py, PyAny>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = self::features(features, "features")?;
+    let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
     let mask = arguments::mask(available, array.shape()[0], "available")?;
-    let mask = mask.as_deref();
-    let outside = outside.map(|given| self::features(given, "labeled")).transpose()?;
-    let others =
-        outside.as_ref().map(|array| capi::rows(array, "labeled")).transpose()?.map(|(rows, _)| rows);
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
-    let weights = weights.as_deref();
-    let (kind, metric) = match kernel {
-        "rbf" => (Similarity::Rbf { gamma }, Metric::Euclidean),
-        "cosine" => (Similarity::Cosine, Metric::Cosine),
+    let similarity = match kernel {
+        "rbf" => Similarity::Rbf { gamma },
+        "cosine" => Similarity::Cosine,
         _ => {
             let text = format!("kernel: expected \"rbf\" or \"cosine\", got \"{kernel}\"");
             return Err(PyValueError::new_err(text));
         }
     };
-    let size = work(array.shape()[0], array.shape()[0], array.shape()[1]);
-    let (found, evaluated) = match (capi::rows(&array, "features")?.0, others) {
-        (Floats::Single(rows), None) => call(py, &limits, size, |par| {
-            cover(&rows, k, &centres(&labelled, &rows, None, metric)?, weights, kind, mask, par)
-        })?,
-        (Floats::Single(rows), Some(Floats::Single(others))) => call(py, &limits, size, |par| {
-            cover(&rows, k, &centres(&labelled, &rows, Some(&others), metric)?, weights, kind, mask, par)
-        })?,
-        (rows, others) => call(py, &limits, size, |par| {
-            let (rows, others) = (rows.wide(), others.map(Floats::wide));
-            cover(&rows, k, &centres(&labelled, &rows, others.as_ref(), metric)?, weights, kind, mask, par)
-        })?,
-    };
-    picks(py, found, evaluated)
+    let method = Cover { k, similarity, weights: weights.as_deref(), mask: mask.as_deref() };
+    pick_from(py, &array, &labelled, outside, &limits, method)
 }
 
 /// D² sampling of gradients.
@@ -318,17 +351,17 @@ pub(crate) fn badge<'py>(
     seed: u64,
     n_threads: Option<i64>,
     deadline: Option<f64>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let proba = arguments::array(proba, "proba")?;
     arguments::check_ndim(&proba, 2, "proba", "(n, c)")?;
-    let array = self::features(features, "features")?;
+    let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
     let mask = arguments::mask(available, array.shape()[0], "available")?;
     let mask = mask.as_deref();
     let (given, dtype) = capi::rows(&proba, "proba")?;
     let settings = (seed, tolerance(dtype));
-    let size = large(proba.len() + array.len());
+    let size = work(array.shape()[0], k, proba.shape()[1] + array.shape()[1]);
     let found = match (given, capi::rows(&array, "features")?.0) {
         (Floats::Single(proba), Floats::Single(rows)) => {
             call(py, &limits, size, |par| badge_of(&proba, &rows, k, mask, settings, par))?
@@ -353,8 +386,8 @@ pub(crate) fn nearest<'py>(
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = self::features(features, "features")?;
-    let metric = self::metric(metric)?;
+    let array = arguments::features(features, "features")?;
+    let metric = arguments::metric(metric)?;
     let size = work(array.shape()[0], picks.len(), array.shape()[1]);
     let (nearest, distances) = match capi::rows(&array, "features")?.0 {
         Floats::Single(rows) => call(py, &limits, size, |par| nearest_of(&rows, &picks, metric, par))?,

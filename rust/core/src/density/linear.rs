@@ -16,10 +16,10 @@ use crate::distance::{fault_of, middle, normalise};
 use crate::error::{Error, Fault};
 use crate::pool::{InOrder, Par};
 use crate::real::{Real, all_lanes};
+use crate::row_sums::{OverRow, Squares, each_row, padded, room};
 use crate::rows::Rows;
-use crate::simd::transpose::turn;
 use crate::simd::{Kernel, aligned, dispatch};
-use crate::sum::{BLOCK, Sum};
+use crate::sum::Sum;
 
 /// A similarity whose mean is a matter of the mean row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,9 +179,8 @@ impl<T: Real> Kernel for SumRows<'_, T> {
     fn run<S: Simd>(self, simd: S) -> Vec<f64> {
         let Self { rows, d, scaled, origin, lanes } = self;
         let width = d.next_multiple_of(T::LANES);
-        let square = T::LANES * T::LANES;
         lanes.clear();
-        lanes.resize(3 * width + 2 * square + T::LANES, T::ZERO);
+        lanes.resize(3 * width + room::<T>(1) + T::LANES, T::ZERO);
         let (here, rest) = aligned(lanes).split_at_mut(width);
         let (high, rest) = rest.split_at_mut(width);
         let (low, room) = rest.split_at_mut(width);
@@ -225,17 +224,6 @@ impl<T: Real> Kernel for SumRows<'_, T> {
     }
 }
 
-/// The first numbers of a row as lanes, 0 behind its end.
-#[inline(always)]
-fn padded<T: Real, S: Simd>(simd: S, row: &[T]) -> T::Lanes<S> {
-    if row.len() >= T::LANES {
-        return T::load(simd, &row[..T::LANES]);
-    }
-    let mut lanes = T::splat(simd, T::ZERO);
-    lanes.as_mut_slice()[..row.len()].copy_from_slice(row);
-    lanes
-}
-
 /// Rows whose squared norm may have overflowed or vanished, a bit each.
 #[inline(always)]
 fn unusual<T: Real, S: Simd>(simd: S, squared: T::Lanes<S>) -> u64 {
@@ -265,22 +253,6 @@ fn widened<T: Real>(mut row: Vec<T>) -> Vec<T> {
     row
 }
 
-/// N sums over a row.
-trait OverRow<T: Real, const N: usize>: Copy {
-    fn add<S: Simd>(self, simd: S, x: T::Lanes<S>, at: usize, sums: &mut [Sum<T, S>; N]);
-}
-
-/// Σ x².
-#[derive(Clone, Copy)]
-struct Squares;
-
-impl<T: Real> OverRow<T, 1> for Squares {
-    #[inline(always)]
-    fn add<S: Simd>(self, _: S, x: T::Lanes<S>, _: usize, [sum]: &mut [Sum<T, S>; 1]) {
-        sum.block = x.mul_add(x, sum.block);
-    }
-}
-
 /// Σ x a and Σ x².
 #[derive(Clone, Copy)]
 struct Products<'a, T>(&'a [T]);
@@ -303,50 +275,6 @@ impl<T: Real> OverRow<T, 1> for Differences<'_, T> {
         let t = x - T::load(simd, &self.0[at..][..T::LANES]);
         sum.block = t.mul_add(t - T::load(simd, &self.1[at..][..T::LANES]), sum.block);
     }
-}
-
-/// Sums over each of up to LANES rows, a row in each lane.
-#[inline(always)]
-fn each_row<T: Real, S: Simd, const N: usize>(
-    simd: S,
-    group: &[T],
-    d: usize,
-    room: &mut [T],
-    over: impl OverRow<T, N>,
-) -> [T::Lanes<S>; N] {
-    let size = T::LANES * T::LANES;
-    let (kept, turned) = room.split_at_mut(N * size);
-    let count = group.len() / d;
-    let whole = d / T::LANES * T::LANES;
-    for (r, row) in group.chunks_exact(d).enumerate() {
-        let mut sums: [Sum<T, S>; N] = std::array::from_fn(
-            #[inline(always)]
-            |_| Sum::new(simd),
-        );
-        for at in (0..whole).step_by(T::LANES) {
-            over.add(simd, T::load(simd, &row[at..at + T::LANES]), at, &mut sums);
-            if at / T::LANES % BLOCK == BLOCK - 1 {
-                for sum in &mut sums {
-                    sum.close(simd);
-                }
-            }
-        }
-        if whole < d {
-            over.add(simd, padded(simd, &row[whole..]), whole, &mut sums);
-        }
-        for (number, sum) in sums.iter_mut().enumerate() {
-            sum.close(simd);
-            sum.lanes().store_slice(&mut kept[number * size + r * T::LANES..][..T::LANES]);
-        }
-    }
-    let mut totals = [T::splat(simd, T::ZERO); N];
-    for (kept, total) in kept.chunks_exact(size).zip(&mut totals) {
-        turn(simd, &kept[..count * T::LANES], T::LANES, turned, T::ZERO);
-        for column in turned[..size].chunks_exact(T::LANES) {
-            *total += T::load(simd, column);
-        }
-    }
-    totals
 }
 
 /// What rows are compared with.
@@ -415,7 +343,7 @@ impl<T: Real> Kernel for Compare<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         let Self { rows, d, about, lanes, out } = self;
-        lanes.resize(3 * T::LANES * T::LANES + T::LANES, T::ZERO);
+        lanes.resize(room::<T>(2) + T::LANES, T::ZERO);
         let lanes = aligned(lanes);
         let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
         let half = T::splat(simd, T::from_f64(0.5));

@@ -7,6 +7,7 @@
 //! so do not depend on who came when. The distances of these k are then computed in float64.
 
 use std::cmp::Ordering;
+use std::iter;
 use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Simd;
@@ -14,22 +15,13 @@ use fearless_simd::prelude::*;
 
 use super::pairwise::{Counted, Worker};
 use super::{same_width, work};
-use crate::distance::{Block, Space, normalise, squared_distances};
+use crate::distance::{Block, squared_distances};
 use crate::error::Error;
+use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
-use crate::sum::tree_sum;
 use crate::tile::{Epilogue, side};
-
-/// What nearness is measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Distance {
-    /// ‖x − y‖.
-    Euclidean,
-    /// 1 − cos; a row of zeros has cosine 0 to all.
-    Cosine,
-}
 
 /// 1 / (mean distance to the k nearest other rows), +∞ where that is 0. O(n² d / 2) time, O(n k) memory.
 ///
@@ -38,7 +30,7 @@ pub enum Distance {
 pub fn knn_density<T: Real>(
     rows: &Rows<'_, T>,
     k: usize,
-    distance: Distance,
+    metric: Metric,
     out: &mut [T],
     par: Par<'_>,
 ) -> Result<(), Error> {
@@ -56,10 +48,7 @@ pub fn knn_density<T: Real>(
     if k == 0 || k >= n {
         return wrong("k", format!("1 to {} (the other rows)", n - 1), k);
     }
-    let space = match distance {
-        Distance::Euclidean => Space::around(rows),
-        Distance::Cosine => Space::Cosine,
-    };
+    let space = metric.space(rows);
     let side = side::<T>(d);
     let blocks = n.div_ceil(side);
     let best: Vec<Mutex<Best<T>>> =
@@ -89,51 +78,29 @@ pub fn knn_density<T: Real>(
     let found: Vec<Best<T>> =
         best.into_iter().map(|best| best.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
     let jobs = out.chunks_mut(side).zip(found).enumerate();
-    par.run(
-        jobs,
-        work(n, k, d),
-        || (Vec::new(), Vec::new()),
-        |(one, other), (i, (out, best))| {
-            for (row, out) in out.iter_mut().enumerate() {
-                let x = rows.read(i * side + row..i * side + row + 1, one);
-                let mut sum = 0.0;
-                for &(_, neighbour) in best.of(row) {
-                    sum += exact(x, rows.read(neighbour..neighbour + 1, other), distance);
-                }
-                *out = T::from_f64(k as f64 / sum);
+    par.run(jobs, work(n, k, d), Exact::default, |held, (i, (out, best))| {
+        for (row, out) in out.iter_mut().enumerate() {
+            exact_row(rows.read(i * side + row..i * side + row + 1, &mut held.block), metric, &mut held.row);
+            let mut sum = 0.0;
+            for &(_, other) in best.of(row) {
+                exact_row(rows.read(other..other + 1, &mut held.block), metric, &mut held.other);
+                exact(iter::once(&held.other[..]), &held.row, metric, par.level, |squared| {
+                    sum += metric.distance(squared);
+                });
             }
-            Ok(())
-        },
-    )?;
+            *out = T::from_f64(k as f64 / sum);
+        }
+        Ok(())
+    })?;
     Ok(())
 }
 
-/// The distance of two rows, in float64.
-fn exact<T: Real>(x: &[T], y: &[T], distance: Distance) -> f64 {
-    match distance {
-        Distance::Euclidean => {
-            let mut sums = [0.0; 16];
-            for (x, y) in x.chunks(16).zip(y.chunks(16)) {
-                for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-                    let difference = x.to_f64() - y.to_f64();
-                    *sum += difference * difference;
-                }
-            }
-            tree_sum(&sums, &[]).sqrt()
-        }
-        Distance::Cosine => {
-            let unit = |x: &[T]| {
-                let mut x: Vec<f64> = x.iter().map(|x| x.to_f64()).collect();
-                normalise(&mut x);
-                x
-            };
-            let (x, y) = (unit(x), unit(y));
-            if [&x, &y].iter().any(|x| x.iter().all(|&x| x == 0.0)) {
-                return 1.0;
-            }
-            exact(&x, &y, Distance::Euclidean).powi(2) / 2.0
-        }
-    }
+/// Two rows as they are compared in float64, and room to read them.
+#[derive(Default)]
+struct Exact<T> {
+    block: Vec<T>,
+    row: Vec<f64>,
+    other: Vec<f64>,
 }
 
 /// The k nearest of each row of a block.

@@ -28,21 +28,70 @@ pub enum Similarity {
     },
 }
 
-/// For each row, the sum of its similarities and of their squares.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sums {
-    /// Σ s.
-    pub sum: Vec<f64>,
-    /// Σ s², empty unless asked for.
-    pub squares: Vec<f64>,
+/// Which pairs count, and what is wanted of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The similarity.
+    pub similarity: Similarity,
+    /// Whether a row counts as a neighbour of itself, within one set or where `own` tells itself.
+    pub include_self: bool,
+    /// For each reference row the row that it is, if the reference is a sample of the rows.
+    pub own: Option<&'a [usize]>,
+    /// Whether the sums of squares are wanted too.
+    pub squares: bool,
 }
 
-/// Sums over the pairs within one set; each row's similarity to itself, which is 1, counts if `include_self`.
-/// O(n² d / 2) time, O(n) memory.
+/// The mean similarity of each row to all rows of `reference`, or of its own set. Returns the sums of squares if they are
+/// asked for. O(n² d / 2) or O(n m d) time, O(n) memory.
 ///
 /// # Errors
 /// [`Error::Row`] for a row that is not finite; [`Error::Shape`]; [`Error::Stopped`].
-pub fn within<T: Real>(
+pub fn density<T: Real>(
+    rows: &Rows<'_, T>,
+    reference: Option<&Rows<'_, T>>,
+    request: &Request<'_>,
+    out: &mut [T],
+    par: Par<'_>,
+) -> Result<Vec<f64>, Error> {
+    let n = rows.len();
+    if out.len() != n {
+        let (expected, got) = (format!("{n} elements"), out.len().to_string());
+        return Err(Error::Shape { argument: "out", expected, got });
+    }
+    let mut counts = vec![reference.map_or(n, Rows::len); n];
+    let sums = match reference {
+        None if !request.squares => {
+            if !request.include_self {
+                counts.fill(n.saturating_sub(1));
+            }
+            let sum = within(rows, request.similarity, request.include_self, par)?;
+            Sums { sum, squares: Vec::new() }
+        }
+        _ => {
+            let own = request.own.filter(|_| !request.include_self);
+            for &row in own.unwrap_or_default() {
+                if let Some(count) = counts.get_mut(row) {
+                    *count -= 1;
+                }
+            }
+            against(rows, reference.unwrap_or(rows), own, request.similarity, request.squares, par)?
+        }
+    };
+    for ((out, sum), count) in out.iter_mut().zip(sums.sum).zip(counts) {
+        *out = T::from_f64(sum / count as f64);
+    }
+    Ok(sums.squares)
+}
+
+/// For each row, the sum of its similarities and of their squares.
+struct Sums {
+    sum: Vec<f64>,
+    /// Empty unless asked for.
+    squares: Vec<f64>,
+}
+
+/// Sums over the pairs within one set; each row's similarity to itself, which is 1, counts if `include_self`.
+fn within<T: Real>(
     rows: &Rows<'_, T>,
     similarity: Similarity,
     include_self: bool,
@@ -73,11 +122,8 @@ pub fn within<T: Real>(
 }
 
 /// Sums over the pairs of each row with all rows of a reference set, and of their squares if asked for. Where `own` is
-/// given, row `own[j]` is reference row j itself, and the pair is left out. O(n m d) time, O(n) memory.
-///
-/// # Errors
-/// As [`within`].
-pub fn against<T: Real>(
+/// given, row `own[j]` is reference row j itself, and the pair is left out.
+fn against<T: Real>(
     rows: &Rows<'_, T>,
     reference: &Rows<'_, T>,
     own: Option<&[usize]>,
@@ -112,13 +158,6 @@ pub fn against<T: Real>(
     let all =
         |parts: Vec<InOrder<Vec<f64>, Vec<f64>>>| parts.into_iter().flat_map(InOrder::into_whole).collect();
     Ok(Sums { sum: all(sums), squares: if squares { all(squared) } else { Vec::new() } })
-}
-
-/// Sums over so many pairs as means.
-pub fn means<T: Real>(sums: &[f64], counts: &[usize], out: &mut [T]) {
-    for ((out, sum), &count) in out.iter_mut().zip(sums).zip(counts) {
-        *out = T::from_f64(sum / count as f64);
-    }
 }
 
 fn wholes(n: usize, side: usize) -> Vec<InOrder<Vec<f64>, Vec<f64>>> {
@@ -233,12 +272,9 @@ impl<T: Real> Adding<T> {
                 }
             }
             Similarity::Rbf { gamma } => {
-                let (gamma, least) = (T::splat(simd, T::from_f64(-gamma)), T::splat(simd, T::EXP_MIN));
-                let zero = T::splat(simd, T::ZERO);
+                let gamma = T::splat(simd, T::from_f64(-gamma));
                 for d2 in pairs.chunks_exact_mut(T::LANES) {
-                    let exponent = T::load(simd, d2) * gamma;
-                    let similarity = T::exp(simd, exponent.max(least));
-                    exponent.simd_lt(least).select(zero, similarity).store_slice(d2);
+                    T::decay(simd, T::load(simd, d2) * gamma).store_slice(d2);
                 }
             }
         }

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use super::linear::{Options, Similarity};
 use crate::error::{Error, Fault};
-use crate::integers::Integers;
 use crate::pool::{InOrder, Par};
 use crate::real::Real;
 use crate::rows::Rows;
+use crate::rows::integers::Integers;
 
 /// Rows in CSR form: of row i the numbers `starts[i]..starts[i + 1]` of `data`, in the columns `columns`.
 #[derive(Debug, Clone, Copy)]

@@ -8,13 +8,13 @@
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::probabilities::{Probabilities, SHORT, room};
+use super::probabilities::{self, Probabilities, SHORT};
 use super::{BLOCK, Formula, Pieces, gini, validity};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
+use crate::row_sums::{Squares, each_row, room};
 use crate::rows::Rows;
-use crate::simd::transpose::turn;
 use crate::simd::{Kernel, aligned, dispatch};
 use crate::sum::Sum;
 
@@ -96,7 +96,7 @@ impl<T: Real> Kernel for Factors<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         let Self { rows, c, request, lanes, out } = self;
-        lanes.resize(room::<T>(c).max(T::LANES * T::LANES * 2) + T::LANES, T::ZERO);
+        lanes.resize(probabilities::room::<T>(c) + T::LANES, T::ZERO);
         let columns = aligned(lanes);
         let half_tolerance = T::splat(simd, T::from_f64(request.tolerance / 2.0));
         let mut first_fault = None;
@@ -244,21 +244,14 @@ impl<T: Real> Kernel for Lengths<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         let Self { rows, d, request, lanes, out } = self;
-        let size = T::LANES * T::LANES;
-        lanes.resize(2 * size + T::LANES, T::ZERO);
-        let (kept, turned) = aligned(lanes).split_at_mut(size);
+        lanes.resize(room::<T>(1) + T::LANES, T::ZERO);
+        let lanes = aligned(lanes);
         let bias = T::splat(simd, if request.bias { T::ONE } else { T::ZERO });
         for (number, out) in out.chunks_mut(T::LANES).enumerate() {
             let first = number * T::LANES;
             let group = &rows[first * d..(first + out.len()) * d];
-            for (row, kept) in (0..out.len()).zip(kept.chunks_exact_mut(T::LANES)) {
-                squares(simd, &group[row * d..][..d]).store_slice(kept);
-            }
-            turn(simd, &kept[..out.len() * T::LANES], T::LANES, turned, T::ZERO);
-            let mut sum = bias;
-            for column in turned[..size].chunks_exact(T::LANES) {
-                sum += T::load(simd, column);
-            }
+            let [squares] = each_row(simd, group, d, lanes, Squares);
+            let sum = bias + squares;
             let mut length = if request.squared { sum } else { sum.sqrt() };
             // Squares that overflow or vanish, and numbers that are not finite.
             let normal = sum.simd_gt(T::splat(simd, T::FAINT)) & sum.simd_lt(T::splat(simd, T::INFINITY));
@@ -278,28 +271,6 @@ impl<T: Real> Kernel for Lengths<'_, T> {
         }
         None
     }
-}
-
-/// Σ h² of one row, in lanes.
-#[inline(always)]
-fn squares<T: Real, S: Simd>(simd: S, row: &[T]) -> T::Lanes<S> {
-    let mut sum = Sum::<T, S>::new(simd);
-    let whole = row.chunks_exact(T::LANES);
-    let rest = whole.remainder();
-    for (j, h) in whole.enumerate() {
-        let h = T::load(simd, h);
-        sum.block = h.mul_add(h, sum.block);
-        if j % 8 == 7 {
-            sum.close(simd);
-        }
-    }
-    if !rest.is_empty() {
-        let mut padded = T::splat(simd, T::ZERO);
-        padded.as_mut_slice()[..rest.len()].copy_from_slice(rest);
-        sum.block = padded.mul_add(padded, sum.block);
-    }
-    sum.close(simd);
-    sum.lanes()
 }
 
 #[cold]

@@ -16,8 +16,8 @@ use fearless_simd::{Simd, u8x64};
 use super::committee::normalised;
 use super::{CommitteeScore, Pieces};
 use crate::error::{Error, Fault};
-use crate::integers::Integers;
 use crate::pool::Par;
+use crate::rows::integers::Integers;
 use crate::simd::{Kernel, dispatch};
 
 /// Rows that a thread takes at a time.

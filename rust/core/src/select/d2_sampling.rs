@@ -8,19 +8,19 @@
 //! order of the rows and the random numbers are counted, so that a seed gives the same draws for any number of threads.
 
 use fearless_simd::Simd;
-use fearless_simd::prelude::*;
 
 use super::Picks;
-use super::centres::{Bound, Centres, Metric, exact, exact_row, refresh};
+use super::centres::{Bound, Centres, refresh};
 use super::power::uniform;
 use crate::distance::{Space, fault_of};
 use crate::error::Error;
+use crate::exact::{Metric, exact, exact_row};
 use crate::pool::{Par, Watch};
 use crate::real::Real;
+use crate::row_sums::{Dot, dot};
 use crate::rows::Rows;
 use crate::score::row_fault;
 use crate::simd::{Kernel, Level, dispatch};
-use crate::sum::{BLOCK, Sum};
 
 /// Numbers that a thread takes at a time.
 const STEP: usize = 1 << 15;
@@ -334,32 +334,6 @@ impl<T: Real> Blocks<T> {
             }
         }
     }
-}
-
-/// Σ x y of one pair.
-struct Dot<'a, T>(&'a [T], &'a [T]);
-
-impl<T: Real> Kernel for Dot<'_, T> {
-    type Output = f64;
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f64 {
-        dot(simd, self.0, self.1)
-    }
-}
-
-#[inline(always)]
-fn dot<T: Real, S: Simd>(simd: S, x: &[T], y: &[T]) -> f64 {
-    let mut sum = Sum::<T, S>::new(simd);
-    let (xs, ys) = (x.chunks_exact(T::LANES), y.chunks_exact(T::LANES));
-    let rest: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| x.to_f64() * y.to_f64()).sum();
-    for (at, (x, y)) in xs.zip(ys).enumerate() {
-        sum.block = T::load(simd, x).mul_add(T::load(simd, y), sum.block);
-        if at % BLOCK == BLOCK - 1 {
-            sum.close(simd);
-        }
-    }
-    sum.close(simd);
-    sum.fold() + rest
 }
 
 /// The kernel that brings D² of rows down to the distance to what was drawn since.

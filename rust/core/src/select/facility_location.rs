@@ -12,9 +12,10 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use super::Picks;
-use super::centres::{Bound, Centres, Metric, refresh};
+use super::centres::{Bound, Centres, refresh};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
+use crate::exact::Metric;
 use crate::pool::{InOrder, Par, Watch};
 use crate::real::Real;
 use crate::rows::Rows;
@@ -34,7 +35,9 @@ pub enum Similarity {
 }
 
 impl Similarity {
-    fn metric(self) -> Metric {
+    /// What rows are compared by.
+    #[must_use]
+    pub fn metric(self) -> Metric {
         match self {
             Self::Rbf { .. } => Metric::Euclidean,
             Self::Cosine => Metric::Cosine,
@@ -50,17 +53,12 @@ impl Similarity {
 
     #[inline(always)]
     fn of_lanes<T: Real, S: Simd>(self, simd: S, squared: T::Lanes<S>) -> T::Lanes<S> {
-        let zero = T::splat(simd, T::ZERO);
         match self {
-            Self::Rbf { gamma } => {
-                let least = T::splat(simd, T::EXP_MIN);
-                let exponent = squared * T::splat(simd, T::from_f64(-gamma));
-                exponent.simd_lt(least).select(zero, T::exp(simd, exponent.max(least)))
-            }
+            Self::Rbf { gamma } => T::decay(simd, squared * T::splat(simd, T::from_f64(-gamma))),
             // Infinitely far, as columns are that only fill the last vector, is −∞ and so 0.
-            Self::Cosine => {
-                squared.mul_add(T::splat(simd, T::from_f64(-0.5)), T::splat(simd, T::ONE)).max(zero)
-            }
+            Self::Cosine => squared
+                .mul_add(T::splat(simd, T::from_f64(-0.5)), T::splat(simd, T::ONE))
+                .max(T::splat(simd, T::ZERO)),
         }
     }
 }
@@ -91,10 +89,7 @@ pub fn facility_location<T: Real>(
         return Err(Error::BatchTooLarge { k, available: bounds.len() });
     }
     let metric = similarity.metric();
-    let space = match metric {
-        Metric::Euclidean => Space::around(rows),
-        Metric::Cosine => Space::Cosine,
-    };
+    let space = metric.space(rows);
     let mut coverage = vec![T::ZERO; n];
     let mut nearest: Vec<Bound> = (0..n).map(Bound::new).collect();
     refresh(rows, labelled, metric, &space, &mut nearest, |_| 0.0, par)?;

@@ -8,9 +8,10 @@
 //! distances a pick.
 
 use super::Picks;
-use super::centres::{Bound, Centres, Metric, MightBeNearer, exact, exact_row, quick_row, refresh};
+use super::centres::{Bound, Centres, MightBeNearer, quick_row, refresh};
 use crate::distance::Space;
 use crate::error::Error;
+use crate::exact::{Metric, exact, exact_row};
 use crate::pool::{Par, Watch};
 use crate::real::Real;
 use crate::rows::Rows;
@@ -43,10 +44,7 @@ impl<T: Real> KCenter<T> {
     /// For a pool without a centre.
     #[must_use]
     pub fn new(rows: &Rows<'_, T>, metric: Metric) -> Self {
-        let space = match metric {
-            Metric::Euclidean => Space::around(rows),
-            Metric::Cosine => Space::Cosine,
-        };
+        let space = metric.space(rows);
         let n = rows.len();
         let centres = Centres::new(rows.width());
         Self { metric, centres, space, squared: vec![f64::INFINITY; n], seen: vec![0; n] }

@@ -7,9 +7,9 @@
 //! bound is not under its value can be the next, and they are brought up to date too. So most rows are compared with few picks.
 
 use super::Picks;
-use super::centres::{Bound, Centres, Metric, exact, exact_row, refresh};
-use crate::distance::Space;
+use super::centres::{Bound, Centres, refresh};
 use crate::error::Error;
+use crate::exact::{Metric, exact, exact_row};
 use crate::pool::{Par, Watch};
 use crate::real::Real;
 use crate::rows::Rows;
@@ -22,34 +22,42 @@ pub enum Rule {
         /// λ.
         trade_off: f64,
     },
-    /// α (1 − 1 / (1 + d)) + (1 − α) s, α the share of the pool that is not labelled or picked yet.
+    /// α (1 − 1 / (1 + d)) + (1 − α) s, α the share of the pool and what is labelled that is neither labelled nor picked.
     RankedBatch {
-        /// Rows of the pool that are not labelled.
-        unlabelled: usize,
-        /// Rows that are.
-        labelled: usize,
+        /// How many of the labelled rows are rows of the pool.
+        in_pool: usize,
     },
 }
 
 impl Rule {
-    fn metric(self) -> Metric {
+    /// What rows are compared by.
+    #[must_use]
+    pub fn metric(self) -> Metric {
         match self {
             Self::Mmr { .. } => Metric::Cosine,
             Self::RankedBatch { .. } => Metric::Euclidean,
         }
     }
 
-    /// The value of a row for pick number t, by its score and the squared distance to what is nearest. Falls as the latter
-    /// does.
-    fn value(self, score: f64, squared: f64, t: usize) -> f64 {
+    /// λ, or α at pick number t from n rows.
+    fn weight(self, n: usize, labelled: usize, t: usize) -> f64 {
+        match self {
+            Self::Mmr { trade_off } => trade_off,
+            Self::RankedBatch { in_pool } => {
+                let left = (n - in_pool).saturating_sub(t) as f64;
+                left / (left + (labelled + t) as f64)
+            }
+        }
+    }
+
+    /// The value of a row by its score and the squared distance to what is nearest, with which it rises.
+    fn value(self, score: f64, squared: f64, weight: f64) -> f64 {
         match self {
             // cos = 1 − ½ |x̂ − ŷ|²; with nothing to compare with there is no second term.
-            Self::Mmr { trade_off } if squared.is_infinite() => trade_off * score,
-            Self::Mmr { trade_off } => trade_off * score - (1.0 - trade_off) * (1.0 - squared / 2.0),
-            Self::RankedBatch { unlabelled, labelled } => {
-                let left = unlabelled.saturating_sub(t) as f64;
-                let alpha = left / (left + (labelled + t) as f64);
-                alpha * (1.0 - 1.0 / (1.0 + squared.sqrt())) + (1.0 - alpha) * score
+            Self::Mmr { .. } if squared.is_infinite() => weight * score,
+            Self::Mmr { .. } => weight * score - (1.0 - weight) * (1.0 - squared / 2.0),
+            Self::RankedBatch { .. } => {
+                weight * (1.0 - 1.0 / (1.0 + squared.sqrt())) + (1.0 - weight) * score
             }
         }
     }
@@ -70,10 +78,7 @@ pub fn greedy<T: Real>(
     par: Par<'_>,
 ) -> Result<(Picks<f64>, usize), Error> {
     let (n, d, metric) = (rows.len(), rows.width(), rule.metric());
-    let space = match metric {
-        Metric::Euclidean => Space::around(rows),
-        Metric::Cosine => Space::Cosine,
-    };
+    let space = metric.space(rows);
     let can = |i: usize| !scores[i].is_nan() && available.is_none_or(|available| available[i] != 0);
     let mut bounds: Vec<Bound> = (0..n).filter(|&i| can(i)).map(Bound::new).collect();
     if k > bounds.len() {
@@ -87,15 +92,15 @@ pub fn greedy<T: Real>(
     let (mut watch, mut block, mut row) = (Watch::default(), Vec::new(), Vec::new());
     let mut values: Vec<f64> = Vec::new();
     while picks.indices.len() < k {
-        let t = picks.indices.len();
+        let weight = rule.weight(n, labelled.len(), picks.indices.len());
         let nothing = centres.is_empty();
         let bound_of = |bound: &Bound| match rule {
             // With nothing to be far from, all are as far: a score is all that there is to go by.
             Rule::RankedBatch { .. } if nothing => scores[bound.row],
-            Rule::Mmr { .. } if nothing => rule.value(scores[bound.row], f64::INFINITY, t),
+            Rule::Mmr { .. } if nothing => rule.value(scores[bound.row], f64::INFINITY, weight),
             // The farthest that a row of length 1 can be from another, and some rounding.
-            Rule::Mmr { .. } => rule.value(scores[bound.row], bound.squared.min(4.000_001), t),
-            Rule::RankedBatch { .. } => rule.value(scores[bound.row], bound.squared, t),
+            Rule::Mmr { .. } => rule.value(scores[bound.row], bound.squared.min(4.000_001), weight),
+            Rule::RankedBatch { .. } => rule.value(scores[bound.row], bound.squared, weight),
         };
         values.clear();
         values.extend(bounds.iter().map(bound_of));
@@ -111,7 +116,7 @@ pub fn greedy<T: Real>(
             }
             match rule {
                 Rule::RankedBatch { .. } if nothing => scores[bound.row],
-                _ => rule.value(scores[bound.row], bound.squared, t),
+                _ => rule.value(scores[bound.row], bound.squared, weight),
             }
         };
         let bar = update(&mut bounds[top]);
@@ -126,7 +131,7 @@ pub fn greedy<T: Real>(
         }
         let Some((value, at)) = best else { break };
         let Bound { row: pick, squared, .. } = bounds.remove(at);
-        let value = if nothing { rule.value(scores[pick], squared, t) } else { value };
+        let value = if nothing { rule.value(scores[pick], squared, weight) } else { value };
         picks.indices.push(pick);
         picks.values.push(value);
         centres.extend(rows, [pick], metric, "features")?;
