@@ -21,11 +21,7 @@ from querist._committee import (
     consensus_entropy,
     consensus_least_confidence,
     consensus_margin,
-    ensemble_variance,
     max_disagreement,
-    variation_ratio,
-    vote_entropy,
-    votes,
 )
 from querist._config import get_num_threads, set_num_threads, show_config
 from querist._core import __version__
@@ -33,6 +29,7 @@ from querist._density import density_weighted, information_density, knn_density
 from querist._learner import ABSTAIN, ActiveLearner, Batch, PoolExhausted, Round
 from querist._picks import Picks
 from querist._scores import entropy, gini, least_confidence, margin, scores, top_scores
+from querist._votes import ensemble_variance, variation_ratio, vote_entropy, votes
 
 __all__ = [
     "ABSTAIN",

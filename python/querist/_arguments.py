@@ -1,4 +1,4 @@
-"""Arguments other than arrays of floats: rows of the pool, counts, positive numbers."""
+"""Arguments other than matrices: rows of the pool, numbers for each row, counts, positive numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from querist._arrays import as_array
 
@@ -77,6 +77,104 @@ def labeled_rows(labeled: Any, n: int, d: int) -> tuple[NDArray[np.int64], NDArr
         msg = f"labeled: row {row}: column {column} is {rows[row, column]}, expected a finite number"
         raise ValueError(msg)
     return none, rows
+
+
+def cast(outside: NDArray[np.float64], pool: NDArray[Any]) -> NDArray[Any]:
+    """Give rows from outside in the float type that the pool is read in; what does not fit is infinite."""
+    with np.errstate(over="ignore"):
+        return outside.astype(np.float64 if pool.dtype.itemsize == 8 else np.float32)
+
+
+def taken(pool: NDArray[Any], labeled: ArrayLike | None) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+    """Give the labelled rows of the pool, and those from outside in its float type."""
+    if labeled is None:
+        return np.zeros(0, np.int64), None
+    if pool.ndim != 2:
+        return np.zeros(0, np.int64), None  # the core names the shape
+    rows, outside = labeled_rows(labeled, *pool.shape)
+    return rows, None if outside is None else cast(outside, pool)
+
+
+def still_open(n: int, rows: NDArray[np.int64], available: ArrayLike | None) -> NDArray[np.bool_] | None:
+    """Say which rows can be picked: those available that are not labelled; None if all."""
+    if available is None and not rows.size:
+        return None
+    mask = np.ones(n, bool)
+    if available is not None:
+        mask[:] = False
+        mask[row_numbers(available, n, "available")] = True
+    mask[rows] = False
+    return mask
+
+
+def checked_weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Give weights in float64.
+
+    Raises
+    ------
+    ValueError
+        If there are not n of them, or one is negative or infinite; NaN is let through.
+    """
+    array = as_array(weights, "weights")
+    if array.shape != (n,):
+        msg = f"weights: expected shape ({n},), got {array.shape}"
+        raise ValueError(msg)
+    worth = np.ascontiguousarray(array, np.float64)
+    wrong = (worth < 0) | np.isinf(worth)
+    if wrong.any():
+        row = int(wrong.argmax())
+        msg = f"weights: row {row} is {worth[row]}, expected a finite number, 0 or more"
+        raise ValueError(msg)
+    return worth
+
+
+def checked_scores(scores: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Give scores in float64.
+
+    Raises
+    ------
+    TypeError
+        If they are not numbers.
+    ValueError
+        If there are not n of them, or one is infinite; NaN is let through.
+    """
+    array = as_array(scores, "scores")
+    if array.shape != (n,):
+        msg = f"scores: expected shape ({n},), one for each row of features, got {array.shape}"
+        raise ValueError(msg)
+    if not (array.dtype.kind in "iuf" or array.dtype.name == "bfloat16"):
+        msg = f"scores: expected numbers, got {array.dtype}"
+        raise TypeError(msg)
+    worth = np.ascontiguousarray(array, np.float64)
+    wrong = np.isinf(worth)
+    if wrong.any():
+        row = int(wrong.argmax())
+        msg = f"scores: row {row} is {worth[row]}, expected a finite number or NaN"
+        raise ValueError(msg)
+    return worth
+
+
+def member_weights(weights: ArrayLike | None) -> NDArray[np.float64] | None:
+    """Give member weights as float64; their number is checked where that of the members is known."""
+    if weights is None:
+        return None
+    array = as_array(weights, "weights")
+    if array.dtype.kind not in "biuf":
+        msg = f"weights: expected numbers, got {array.dtype}"
+        raise TypeError(msg)
+    if array.ndim != 1:
+        msg = f"weights: expected shape (m,), one number for each member, got {array.shape}"
+        raise ValueError(msg)
+    array = array.astype(np.float64)
+    unfit = ~(np.isfinite(array) & (array >= 0))
+    if unfit.any():
+        member = int(unfit.argmax())
+        msg = f"weights: expected finite numbers of 0 or more, got {array[member]} for member {member}"
+        raise ValueError(msg)
+    if not array.any():
+        msg = f"weights: expected one above 0, got {array.size} weights of 0"
+        raise ValueError(msg)
+    return array
 
 
 def described(array: NDArray[Any]) -> str:

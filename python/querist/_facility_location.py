@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from querist import _core
+from querist._arguments import checked_weights, still_open, taken
 from querist._arrays import as_array
 from querist._deadline import Deadline
 from querist._density import kernel_gamma
-from querist._k_center import checked_weights
 from querist._picks import Picks
-from querist._sampling import still_open, taken
 
 
 def facility_location(

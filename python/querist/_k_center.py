@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
-from querist._arguments import count, labeled_rows, row_numbers
+from querist._arguments import checked_weights, count, row_numbers, still_open, taken
 from querist._arrays import as_array
 from querist._picks import Picks
 
@@ -129,13 +129,11 @@ class KCenter:
         self._features = as_array(features, "features")
         self._core = _core.KCenter(self._features, metric)
         self._open = np.ones(len(self._features), bool)
-        if labeled is not None:
-            n, d = self._features.shape
-            rows, outside = labeled_rows(labeled, n, d)
-            self._core.add(rows.tolist())
-            self._open[rows] = False
-            if outside is not None:
-                self._core.add(list(range(len(outside))), cast(outside, self._features))
+        rows, outside = taken(self._features, labeled)
+        self._core.add(rows.tolist())
+        self._open[rows] = False
+        if outside is not None:
+            self._core.add(list(range(len(outside))), outside)
 
     def add(self, indices: ArrayLike) -> None:
         """Make centres of rows of the pool, as when they were labelled; they are not picked again.
@@ -178,42 +176,9 @@ class KCenter:
         """
         n = len(self._features)
         worth = None if weights is None else checked_weights(weights, n)
-        mask = self._open
-        if available is not None:
-            mask = np.zeros(n, bool)
-            mask[row_numbers(available, n, "available")] = True
-            mask &= self._open
-        indices, values, distances, rungs = self._core.pick(
-            count(k, "k"), worth, None if mask.all() else mask, n_threads, deadline
-        )
+        mask = still_open(n, np.flatnonzero(~self._open), available)
+        indices, values, distances, rungs = self._core.pick(count(k, "k"), worth, mask, n_threads, deadline)
         return Picks(indices, values, {"distances": distances, "rungs": rungs})
-
-
-def cast(outside: NDArray[np.float64], pool: NDArray[Any]) -> NDArray[Any]:
-    """Give rows from outside in the float type that the pool is read in; what does not fit is infinite."""
-    with np.errstate(over="ignore"):
-        return outside.astype(np.float64 if pool.dtype.itemsize == 8 else np.float32)
-
-
-def checked_weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Give weights in float64.
-
-    Raises
-    ------
-    ValueError
-        If there are not n of them, or one is negative or infinite; NaN is let through.
-    """
-    array = as_array(weights, "weights")
-    if array.shape != (n,):
-        msg = f"weights: expected shape ({n},), got {array.shape}"
-        raise ValueError(msg)
-    worth = np.ascontiguousarray(array, np.float64)
-    wrong = (worth < 0) | np.isinf(worth)
-    if wrong.any():
-        row = int(wrong.argmax())
-        msg = f"weights: row {row} is {worth[row]}, expected a finite number, 0 or more"
-        raise ValueError(msg)
-    return worth
 
 
 def coverage(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from querist import _core
-from querist._arguments import finite
+from querist._arguments import checked_scores, finite, still_open, taken
 from querist._arrays import as_array
 from querist._picks import Picks
-from querist._sampling import still_open, taken
 
 
 def mmr(
@@ -178,29 +176,3 @@ def _greedy(
         worth, array, k, rule, trade_off, rows.tolist(), outside, mask, n_threads, deadline
     )
     return Picks(indices, values, {"distances": distances})
-
-
-def checked_scores(scores: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Give scores in float64.
-
-    Raises
-    ------
-    TypeError
-        If they are not numbers.
-    ValueError
-        If there are not n of them, or one is infinite; NaN is let through.
-    """
-    array = as_array(scores, "scores")
-    if array.shape != (n,):
-        msg = f"scores: expected shape ({n},), one for each row of features, got {array.shape}"
-        raise ValueError(msg)
-    if not (array.dtype.kind in "iuf" or array.dtype.name == "bfloat16"):
-        msg = f"scores: expected numbers, got {array.dtype}"
-        raise TypeError(msg)
-    worth = np.ascontiguousarray(array, np.float64)
-    wrong = np.isinf(worth)
-    if wrong.any():
-        row = int(wrong.argmax())
-        msg = f"scores: row {row} is {worth[row]}, expected a finite number or NaN"
-        raise ValueError(msg)
-    return worth

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from querist import _core
-from querist._arguments import finite, labeled_rows, row_numbers
+from querist._arguments import checked_weights, finite, still_open, taken
 from querist._arrays import as_array
-from querist._k_center import cast, checked_weights
 from querist._picks import Picks
 from querist._seed import Seed, drawn_seed
 
@@ -220,25 +216,3 @@ def badge(
     start = drawn_seed(seed)
     indices, values, _ = _core.badge(proba, features, k, available, start, n_threads, deadline)
     return Picks(indices, values, {"seed": start})
-
-
-def taken(pool: NDArray[Any], labeled: ArrayLike | None) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
-    """Give the labelled rows of the pool, and those from outside in its float type."""
-    if labeled is None:
-        return np.zeros(0, np.int64), None
-    if pool.ndim != 2:
-        return np.zeros(0, np.int64), None  # the core names the shape
-    rows, outside = labeled_rows(labeled, *pool.shape)
-    return rows, None if outside is None else cast(outside, pool)
-
-
-def still_open(n: int, rows: NDArray[np.int64], available: ArrayLike | None) -> NDArray[np.bool_] | None:
-    """Say which rows can be picked: those available that are not labelled; None if all."""
-    if available is None and not rows.size:
-        return None
-    mask = np.ones(n, bool)
-    if available is not None:
-        mask[:] = False
-        mask[row_numbers(available, n, "available")] = True
-    mask[rows] = False
-    return mask

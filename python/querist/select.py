@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from querist import _core
-from querist._arguments import row_numbers
+from querist._arguments import still_open
 from querist._arrays import as_array
 from querist._change import linear_posterior
 from querist._deadline import Deadline
@@ -150,13 +149,6 @@ def variance_reduction(
     time = Deadline(deadline)
     pool = as_array(features, "features")
     posterior = linear_posterior(pool, labeled, ridge, noise, n_threads=n_threads, deadline=time)
-    if posterior.labeled.size:
-        mask = np.ones(len(pool), bool)
-        if available is not None:
-            mask[:] = False
-            mask[row_numbers(available, len(pool), "available")] = True
-        mask[posterior.labeled] = False
-        available = mask
     indices, values, scored = _core.variance_reduction_picks(
         pool,
         posterior.covariance,
@@ -164,7 +156,7 @@ def variance_reduction(
         posterior.moment,
         posterior.noise,
         k,
-        available,
+        still_open(len(pool), posterior.labeled, available),
         n_threads,
         time.left(),
     )
