@@ -6,54 +6,33 @@ without multiply-add, and keeps the stated error for the others.
 
 from __future__ import annotations
 
-import platform
-import sys
-from pathlib import Path
-
 import child
 import numpy as np
 import pytest
+from levels import NEEDS, at_level, cpu_flags, in_child
 from reference import SCORES, bits, dirichlet, exact, exact_of_logits
 from test_accuracy import Worst, allowed_from_logits, allowed_from_proba, families, logit_families
 
-NEEDS = {
-    "baseline": set(),
-    "avx2": {"avx2", "fma"},
-    "avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
-}
 CLASSES = [1, 2, 3, 5, 8, 10, 15, 16, 17, 32, 33, 64, 100, 129, 1000]
-SCORE_ALL = """
-    import sys
-    import numpy as np
-    import querist as qr
-
-    pools, names = np.load(sys.argv[1]), sys.argv[3].split(",")
-    assert qr.show_config()["simd"] == sys.argv[4], qr.show_config()
-    results = {}
-    for key in pools.files:
-        array, from_logits = pools[key], key.startswith("logits")
-        together = qr.scores(array, names, from_logits=from_logits, n_threads=2)
-        for name in names:
-            score = getattr(qr, name)(array, from_logits=from_logits)
-            assert score.tobytes() == together[name].tobytes(), (key, name)
-            mapped = np.asfortranarray(array)
-            assert score.tobytes() == getattr(qr, name)(mapped, from_logits=from_logits).tobytes()
-            k = len(array) // 3
-            whole = qr.select.top_k(score, k)
-            fused = qr.top_scores(array, k, score=name, from_logits=from_logits)
-            assert fused.indices.tolist() == whole.indices.tolist(), (key, name)
-            assert fused.values.tobytes() == whole.values.tobytes(), (key, name)
-            results[f"{key} {name}"] = score
-    np.savez(sys.argv[2], **results)
+SCORE_ALL = (
+    f"names = {[score.name for score in SCORES]}"
+    + """
+for key, array in given.items():
+    from_logits = key.startswith("logits")
+    together = qr.scores(array, names, from_logits=from_logits, n_threads=2)
+    for name in names:
+        score = getattr(qr, name)(array, from_logits=from_logits)
+        assert score.tobytes() == together[name].tobytes(), (key, name)
+        mapped = np.asfortranarray(array)
+        assert score.tobytes() == getattr(qr, name)(mapped, from_logits=from_logits).tobytes()
+        k = len(array) // 3
+        whole = qr.select.top_k(score, k)
+        fused = qr.top_scores(array, k, score=name, from_logits=from_logits)
+        assert fused.indices.tolist() == whole.indices.tolist(), (key, name)
+        assert fused.values.tobytes() == whole.values.tobytes(), (key, name)
+        results[f"{key} {name}"] = score
 """
-
-
-def cpu_flags() -> set[str]:
-    """Return what the processor says it has, asked without querist."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return set()
-    text = Path("/proc/cpuinfo").read_text()
-    return set(text.split("flags", 1)[1].split("\n", 1)[0].replace(":", " ").split())
+)
 
 
 def pools() -> dict[str, np.ndarray]:
@@ -76,20 +55,11 @@ def scored_at(tmp_path_factory):
     """Return a function from a level to every score of every pool; skips what the CPU lacks."""
     folder = tmp_path_factory.mktemp("levels")
     arrays = pools()
-    np.savez(folder / "pools.npz", **arrays)
     results = {}
 
     def at(level: str) -> dict[str, np.ndarray]:
         if level not in results:
-            missing = NEEDS[level] - cpu_flags()
-            if missing:
-                pytest.skip(f"this CPU cannot run level {level}: it lacks {sorted(missing)}")
-            names = ",".join(score.name for score in SCORES)
-            target = str(folder / f"{level}.npz")
-            source = str(folder / "pools.npz")
-            child.run(SCORE_ALL, source, target, names, level, timeout=120, QUERIST_SIMD=level)
-            with np.load(target) as stored:
-                results[level] = {key: stored[key] for key in stored.files}
+            results[level] = at_level(level, SCORE_ALL, arrays, folder)
             assert len(results[level]) == len(arrays) * len(SCORES)
         return results[level]
 
@@ -110,12 +80,8 @@ def test_the_level_chosen_by_itself_gives_the_bits_of_the_fused_levels(scored_at
     forced = scored_at("avx2")
     level = child.run("import querist; print(querist.show_config()['simd'])").strip()
     assert level in NEEDS
-    np.savez(tmp_path / "pools.npz", **scored_at.pools)
-    names = ",".join(score.name for score in SCORES)
-    target = str(tmp_path / "unforced.npz")
-    child.run(SCORE_ALL, str(tmp_path / "pools.npz"), target, names, level, timeout=120)
-    with np.load(target) as unforced:
-        assert differing(forced, unforced, forced) == []
+    unforced = in_child(level, SCORE_ALL, scored_at.pools, tmp_path)
+    assert differing(forced, unforced, forced) == []
 
 
 def test_baseline_gives_the_same_bits_where_nothing_is_multiplied_and_added(scored_at):
