@@ -151,6 +151,34 @@ def test_power_draws_in_proportion():
         assert chisquare(counts, chances * 4000).pvalue > 1e-4
 
 
+def uniforms(seed, n):
+    """Return the random numbers that docs of the core promise: SplitMix64 over a counter."""
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return ((z >> np.uint64(11)).astype(float) + 0.5) / 2**53
+
+
+@single_and_double
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 7.0])
+def test_power_that_skips_logarithms_draws_what_all_of_them_would(dtype, beta):
+    n = 200_000
+    rng = np.random.default_rng(2)
+    for given in (rng.random(n), np.sort(rng.random(n)) ** 9, rng.exponential(size=n) * 1e-30):
+        scores = given.astype(dtype)
+        scores[rng.random(n) < 0.2] = 0
+        scores[rng.random(n) < 0.1] = NAN
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = beta * np.log(scores.astype(float)) - np.log(-np.log(uniforms(11, n)))
+        value[~(scores > 0)] = -INF
+        for n_threads in (1, 3):
+            picks = select.power(scores, 300, beta=beta, seed=11, n_threads=n_threads)
+            assert picks.indices.tolist() == np.argsort(-value, kind="stable")[:300].tolist()
+            np.testing.assert_allclose(picks.values, value[picks.indices], rtol=1e-13)
+
+
 def test_k_means_pp_draws_in_proportion():
     pool, weights = np.array([[0.0], [1.0], [3.0], [3.5]]), np.array([1.0, 2.0, 1.0, 0.5])
     squares = (pool - pool.T) ** 2

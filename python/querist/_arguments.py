@@ -107,7 +107,7 @@ def still_open(n: int, rows: NDArray[np.int64], available: ArrayLike | None) -> 
     return mask
 
 
-def checked_weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
+def checked_weights(weights: ArrayLike, n: int, argument: str = "weights") -> NDArray[np.float64]:
     """Give weights in float64.
 
     Raises
@@ -115,15 +115,15 @@ def checked_weights(weights: ArrayLike, n: int) -> NDArray[np.float64]:
     ValueError
         If there are not n of them, or one is negative or infinite; NaN is let through.
     """
-    array = as_array(weights, "weights")
+    array = as_array(weights, argument)
     if array.shape != (n,):
-        msg = f"weights: expected shape ({n},), got {array.shape}"
+        msg = f"{argument}: expected shape ({n},), got {array.shape}"
         raise ValueError(msg)
     worth = np.ascontiguousarray(array, np.float64)
     wrong = (worth < 0) | np.isinf(worth)
     if wrong.any():
         row = int(wrong.argmax())
-        msg = f"weights: row {row} is {worth[row]}, expected a finite number, 0 or more"
+        msg = f"{argument}: row {row} is {worth[row]}, expected a finite number, 0 or more"
         raise ValueError(msg)
     return worth
 

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Self, final
+from typing import Any, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +38,8 @@ __all__ = [
 
 __version__: str
 
+_Quota: TypeAlias = tuple[NDArray[np.uint32], list[int]]
+
 def score(
     proba: ArrayLike,
     name: str,
@@ -72,6 +74,7 @@ def top_k(
     scores: ArrayLike,
     k: int,
     available: ArrayLike | None,
+    quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[Any], int]: ...
@@ -143,6 +146,7 @@ def variance_reduction_picks(
     noise: float,
     k: int,
     available: ArrayLike | None,
+    quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
@@ -210,6 +214,7 @@ class KCenter:
         k: int,
         weights: NDArray[np.float64] | None,
         available: ArrayLike | None,
+        quota: _Quota | None,
         n_threads: int | None,
         deadline: float | None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...
@@ -227,6 +232,7 @@ def power(
     beta: float,
     seed: int,
     available: ArrayLike | None,
+    quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
@@ -234,11 +240,11 @@ def relevant(
     scores: NDArray[np.float64],
     features: ArrayLike,
     k: int,
-    rule: str,
-    trade_off: float,
+    trade_off: float | None,
     labelled: Sequence[int],
     outside: ArrayLike | None,
     available: ArrayLike | None,
+    quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
@@ -249,6 +255,7 @@ def k_means_pp(
     outside: ArrayLike | None,
     weights: NDArray[np.float64] | None,
     available: ArrayLike | None,
+    quota: _Quota | None,
     seed: int,
     n_threads: int | None,
     deadline: float | None,
@@ -258,6 +265,7 @@ def badge(
     features: ArrayLike,
     k: int,
     available: ArrayLike | None,
+    quota: _Quota | None,
     seed: int,
     n_threads: int | None,
     deadline: float | None,
@@ -271,6 +279,7 @@ def facility_location(
     outside: ArrayLike | None,
     weights: NDArray[np.float64] | None,
     available: ArrayLike | None,
+    quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
 from querist._arguments import checked_weights, still_open, taken
@@ -13,6 +13,7 @@ from querist._arrays import as_array
 from querist._deadline import Deadline
 from querist._density import kernel_gamma
 from querist._picks import Picks
+from querist._quota import Quota, quotas
 
 
 def facility_location(
@@ -24,14 +25,16 @@ def facility_location(
     gamma: float | Literal["scale"] = "scale",
     labeled: ArrayLike | None = None,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
     """The k rows that together stand for the pool best, picked greedily.
 
     An item is covered by the pick most similar to it, and each pick brings the largest gain, the sum over
-    all items of w max(0, similarity - coverage so far). With the rbf kernel this is the objective of
-    MaxHerding.
+    all items of w max(0, similarity - coverage so far). `max_herding` and
+    `uncertainty_herding` are this with published settings.
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ def facility_location(
     available : array_like, optional
         Rows that may be picked, unless they are labelled: booleans (n,), or row numbers, none twice. An empty
         one means none; None means all. All rows count as items.
+    groups, quota
+        As for `top_k`.
     n_threads : int, optional
         Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
         it.
@@ -77,8 +82,7 @@ def facility_location(
     References
     ----------
     Nemhauser, Wolsey and Fisher, "An analysis of approximations for maximizing submodular set functions",
-    1978. Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978. Bae, Noh and
-    Sutherland, "Generalized coverage for more robust low-budget active learning", ECCV 2024.
+    1978. Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978.
 
     Examples
     --------
@@ -90,14 +94,47 @@ def facility_location(
     """
     time = Deadline(deadline)
     array = as_array(features, "features")
-    rows, outside = taken(array, labeled)
-    worth = None if weights is None else checked_weights(weights, len(array))
-    if worth is not None and np.isnan(worth).any():
-        msg = f"weights: row {int(np.isnan(worth).argmax())} is nan, expected a finite number, 0 or more"
-        raise ValueError(msg)
     width = kernel_gamma(gamma, array, n_threads, time) if kernel == "rbf" else 1.0
+    return cover(
+        array,
+        k,
+        kernel=kernel,
+        gamma=width,
+        weights=None if weights is None else covered_weights(weights, len(array)),
+        labeled=labeled,
+        available=available,
+        limits=quotas(groups, quota, len(array), k),
+        n_threads=n_threads,
+        time=time,
+    )
+
+
+def covered_weights(weights: ArrayLike, n: int, argument: str = "weights") -> NDArray[np.float64]:
+    """Give how much each of n items counts: finite and not negative."""
+    worth = checked_weights(weights, n, argument)
+    if np.isnan(worth).any():
+        msg = f"{argument}: row {int(np.isnan(worth).argmax())} is nan, expected a finite number, 0 or more"
+        raise ValueError(msg)
+    return worth
+
+
+def cover(
+    array: NDArray[Any],
+    k: int,
+    *,
+    kernel: str,
+    gamma: float,
+    weights: NDArray[np.float64] | None,
+    labeled: ArrayLike | None,
+    available: ArrayLike | None,
+    limits: tuple[NDArray[np.uint32], list[int]] | None,
+    n_threads: int | None,
+    time: Deadline,
+) -> Picks:
+    """Pick greedily what covers the pool best; the kernel is one of the core's names."""
+    rows, outside = taken(array, labeled)
     mask = still_open(len(array), rows, available)
     indices, values, evaluated = _core.facility_location(
-        array, k, kernel, width, rows.tolist(), outside, worth, mask, n_threads, time.left()
+        array, k, kernel, gamma, rows.tolist(), outside, weights, mask, limits, n_threads, time.left()
     )
     return Picks(indices, values, {"rows_evaluated": evaluated})

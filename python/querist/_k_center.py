@@ -12,6 +12,7 @@ from querist import _core
 from querist._arguments import checked_weights, count, row_numbers, still_open, taken
 from querist._arrays import as_array
 from querist._picks import Picks
+from querist._quota import Quota, quotas
 
 Metric: TypeAlias = Literal["euclidean", "cosine"]
 
@@ -24,6 +25,8 @@ def k_center(
     weights: ArrayLike | None = None,
     metric: Metric = "euclidean",
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
@@ -51,6 +54,8 @@ def k_center(
     available : array_like, optional
         Rows that may be picked, unless they are labelled: booleans (n,), or row numbers, none twice. An empty
         one means none; None means all.
+    groups, quota
+        As for `top_k`.
     n_threads : int, optional
         Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
         it.
@@ -91,7 +96,15 @@ def k_center(
     array([3, 2])
     """
     selector = KCenter(features, labeled=labeled, metric=metric)
-    return selector.pick(k, weights=weights, available=available, n_threads=n_threads, deadline=deadline)
+    return selector.pick(
+        k,
+        weights=weights,
+        available=available,
+        groups=groups,
+        quota=quota,
+        n_threads=n_threads,
+        deadline=deadline,
+    )
 
 
 class KCenter:
@@ -159,6 +172,8 @@ class KCenter:
         *,
         weights: ArrayLike | None = None,
         available: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        quota: Quota | None = None,
         n_threads: int | None = None,
         deadline: float | None = None,
     ) -> Picks:
@@ -166,7 +181,7 @@ class KCenter:
 
         Parameters
         ----------
-        k, weights, available, n_threads, deadline
+        k, weights, available, groups, quota, n_threads, deadline
             As for `k_center`.
 
         Returns
@@ -177,7 +192,10 @@ class KCenter:
         n = len(self._features)
         worth = None if weights is None else checked_weights(weights, n)
         mask = still_open(n, np.flatnonzero(~self._open), available)
-        indices, values, distances, rungs = self._core.pick(count(k, "k"), worth, mask, n_threads, deadline)
+        limits = quotas(groups, quota, n, k)
+        indices, values, distances, rungs = self._core.pick(
+            count(k, "k"), worth, mask, limits, n_threads, deadline
+        )
         return Picks(indices, values, {"distances": distances, "rungs": rungs})
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
 from querist._arguments import checked_scores, finite, still_open, taken
 from querist._arrays import as_array
 from querist._picks import Picks
+from querist._quota import Quota, quotas
 
 
 def mmr(
@@ -18,6 +22,8 @@ def mmr(
     trade_off: float = 0.5,
     labeled: ArrayLike | None = None,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
@@ -38,7 +44,7 @@ def mmr(
         How many rows.
     trade_off : float, default 0.5
         λ, from 0 (only unlike) to 1 (only scores).
-    labeled, available, n_threads, deadline
+    labeled, available, groups, quota, n_threads, deadline
         As for `k_means_pp`.
 
     Returns
@@ -74,14 +80,15 @@ def mmr(
     if weight > 1:
         msg = f"trade_off: expected a number from 0 to 1, got {trade_off}"
         raise ValueError(msg)
+    array = as_array(features, "features")
     return _greedy(
-        "mmr",
         scores,
-        features,
+        array,
         k,
         trade_off=weight,
         labeled=labeled,
         available=available,
+        limits=quotas(groups, quota, len(array), k),
         n_threads=n_threads,
         deadline=deadline,
     )
@@ -94,6 +101,8 @@ def ranked_batch(
     *,
     labeled: ArrayLike | None,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
@@ -112,7 +121,7 @@ def ranked_batch(
         How many rows.
     labeled : array_like or None
         As for `k_means_pp`. With nothing labelled the first pick is that of the highest score.
-    available, n_threads, deadline
+    available, groups, quota, n_threads, deadline
         As for `k_means_pp`.
 
     Returns
@@ -143,36 +152,36 @@ def ranked_batch(
     >>> qr.select.ranked_batch([0.1, 0.2, 0.3, 0.3], pool, 2, labeled=[0]).indices
     array([3, 2])
     """
+    array = as_array(features, "features")
     return _greedy(
-        "ranked_batch",
         scores,
-        features,
+        array,
         k,
-        trade_off=0.0,
+        trade_off=None,
         labeled=labeled,
         available=available,
+        limits=quotas(groups, quota, len(array), k),
         n_threads=n_threads,
         deadline=deadline,
     )
 
 
 def _greedy(
-    rule: str,
     scores: ArrayLike,
-    features: ArrayLike,
+    array: NDArray[Any],
     k: int,
     *,
-    trade_off: float,
+    trade_off: float | None,
     labeled: ArrayLike | None,
     available: ArrayLike | None,
+    limits: tuple[NDArray[np.uint32], list[int]] | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> Picks:
-    array = as_array(features, "features")
     rows, outside = taken(array, labeled)
     worth = checked_scores(scores, len(array))
     mask = still_open(len(array), rows, available)
     indices, values, distances = _core.relevant(
-        worth, array, k, rule, trade_off, rows.tolist(), outside, mask, n_threads, deadline
+        worth, array, k, trade_off, rows.tolist(), outside, mask, limits, n_threads, deadline
     )
     return Picks(indices, values, {"distances": distances})

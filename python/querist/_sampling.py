@@ -8,6 +8,7 @@ from querist import _core
 from querist._arguments import checked_weights, finite, still_open, taken
 from querist._arrays import as_array
 from querist._picks import Picks
+from querist._quota import Quota, quotas
 from querist._seed import Seed, drawn_seed
 
 
@@ -18,6 +19,8 @@ def power(
     beta: float = 1.0,
     seed: Seed = None,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
@@ -40,6 +43,8 @@ def power(
     available : array_like, optional
         Rows that may be drawn: booleans (n,), or row numbers, none twice. An empty one means none; None means
         all.
+    groups, quota
+        As for `top_k`.
     n_threads : int, optional
         Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
         it.
@@ -60,7 +65,7 @@ def power(
 
     Notes
     -----
-    O(n + k log k) time, O(n) memory.
+    O(n + k log k) time, O(k) memory for each thread. Logarithms are taken only of rows that may be drawn.
 
     References
     ----------
@@ -75,7 +80,9 @@ def power(
     """
     start = drawn_seed(seed)
     slope = finite(beta, "beta", least="0 or more")
-    indices, values, _ = _core.power(scores, k, slope, start, available, n_threads, deadline)
+    array = as_array(scores, "scores")
+    limits = quotas(groups, quota, array.size, k)
+    indices, values, _ = _core.power(array, k, slope, start, available, limits, n_threads, deadline)
     return Picks(indices, values, {"seed": start})
 
 
@@ -86,6 +93,8 @@ def k_means_pp(
     labeled: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     seed: Seed = None,
     n_threads: int | None = None,
     deadline: float | None = None,
@@ -109,6 +118,8 @@ def k_means_pp(
     available : array_like, optional
         Rows that may be drawn, unless they are labelled: booleans (n,), or row numbers, none twice. An empty
         one means none; None means all.
+    groups, quota
+        As for `top_k`.
     seed : int or numpy.random.Generator, optional
         Where the random numbers start; by default somewhere, as ``info["seed"]`` tells.
     n_threads, deadline
@@ -148,7 +159,7 @@ def k_means_pp(
     worth = None if weights is None else checked_weights(weights, n)
     mask = still_open(n, rows, available)
     indices, values, _ = _core.k_means_pp(
-        array, k, rows.tolist(), outside, worth, mask, start, n_threads, deadline
+        array, k, rows.tolist(), outside, worth, mask, quotas(groups, quota, n, k), start, n_threads, deadline
     )
     return Picks(indices, values, {"seed": start})
 
@@ -159,6 +170,8 @@ def badge(
     k: int,
     *,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     seed: Seed = None,
     n_threads: int | None = None,
     deadline: float | None = None,
@@ -181,7 +194,7 @@ def badge(
     available : array_like, optional
         Rows that may be drawn: booleans (n,), or row numbers, none twice. An empty one means none; None means
         all.
-    seed, n_threads, deadline
+    groups, quota, seed, n_threads, deadline
         As for `power`.
 
     Returns
@@ -214,5 +227,7 @@ def badge(
     array([1, 0])
     """
     start = drawn_seed(seed)
-    indices, values, _ = _core.badge(proba, features, k, available, start, n_threads, deadline)
+    array = as_array(features, "features")
+    limits = quotas(groups, quota, len(array) if array.ndim else 0, k)
+    indices, values, _ = _core.badge(proba, array, k, available, limits, start, n_threads, deadline)
     return Picks(indices, values, {"seed": start})

@@ -10,8 +10,10 @@ from querist._arrays import as_array
 from querist._change import linear_posterior
 from querist._deadline import Deadline
 from querist._facility_location import facility_location
+from querist._herding import max_herding, uncertainty_herding
 from querist._k_center import KCenter, coverage, k_center
 from querist._picks import Picks
+from querist._quota import Quota, quotas
 from querist._relevance import mmr, ranked_batch
 from querist._sampling import badge, k_means_pp, power
 
@@ -22,10 +24,12 @@ __all__ = [
     "facility_location",
     "k_center",
     "k_means_pp",
+    "max_herding",
     "mmr",
     "power",
     "ranked_batch",
     "top_k",
+    "uncertainty_herding",
     "variance_reduction",
 ]
 
@@ -35,6 +39,8 @@ def top_k(
     k: int,
     *,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
@@ -50,6 +56,12 @@ def top_k(
     available : array_like, optional
         Rows that may be picked: booleans (n,), or row numbers, none twice. An empty one means none; None
         means all.
+    groups : array_like of int, shape (n,), optional
+        The group of each row; comes with `quota`.
+    quota : int, float or mapping, optional
+        The most that the batch may hold of each group: a number of rows, or a share of k, rounded up (a float
+        above 0 and up to 1), or ``{group: either}`` for some groups. A group that is full is closed, and the
+        picks go on among the others.
     n_threads : int, optional
         Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
         it.
@@ -66,7 +78,8 @@ def top_k(
     TypeError
         If `scores` does not hold floats, or k is not an integer.
     ValueError
-        If k is more than the rows that are available and whose score is a number.
+        If k is more than the rows that are available and whose score is a number, or than the quotas let in,
+        or `groups` and `quota` do not fit.
 
     Notes
     -----
@@ -77,8 +90,12 @@ def top_k(
     >>> import querist as qr
     >>> qr.select.top_k([0.1, 0.9, float("nan"), 0.9], 2).indices
     array([1, 3])
+    >>> qr.select.top_k([0.1, 0.9, 0.5, 0.9], 2, groups=[0, 1, 0, 1], quota=1).indices
+    array([1, 2])
     """
-    indices, values, _ = _core.top_k(scores, k, available, n_threads, deadline)
+    array = as_array(scores, "scores")
+    limits = quotas(groups, quota, array.size, k)
+    indices, values, _ = _core.top_k(array, k, available, limits, n_threads, deadline)
     return Picks(indices, values)
 
 
@@ -90,6 +107,8 @@ def variance_reduction(
     ridge: float = 1.0,
     noise: float = 1.0,
     available: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    quota: Quota | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
 ) -> Picks:
@@ -113,6 +132,8 @@ def variance_reduction(
     available : array_like, optional
         Rows that may be picked, unless they are labelled: booleans (n,), or row numbers, none twice. An empty
         one means none; None means all.
+    groups, quota
+        As for `top_k`.
     n_threads : int, optional
         Threads for this call; by default as many as `get_num_threads` tells. The result does not depend on
         it.
@@ -157,6 +178,7 @@ def variance_reduction(
         posterior.noise,
         k,
         still_open(len(pool), posterior.labeled, available),
+        quotas(groups, quota, len(pool), k),
         n_threads,
         time.left(),
     )

@@ -14,7 +14,7 @@ use crate::pool::{InOrder, Par};
 use crate::real::Real;
 use crate::row_sums::{Dot, dot};
 use crate::rows::Rows;
-use crate::select::Picks;
+use crate::select::{Open, Picks};
 use crate::simd::{Level, dispatch};
 use crate::tile::{Epilogue, Packed, STRIP, products};
 
@@ -166,7 +166,7 @@ pub fn variance_reduction<T: Real>(
 }
 
 /// A batch picked greedily: each time the row of the largest gain, given those before it. `second` is M, d × d;
-/// `available` has one byte a row, not 0 where it may be picked. O(n d² + k (n d + d²)).
+/// O(n d² + k (n d + d²)).
 ///
 /// # Errors
 /// As [`variance_reduction`]; [`Error::BatchTooLarge`].
@@ -175,15 +175,12 @@ pub fn greedy_batch(
     posterior: &Posterior<'_>,
     second: &[f64],
     k: usize,
-    available: Option<&[u8]>,
+    mut quotas: Open<'_>,
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
     let (n, d) = (rows.len(), rows.width());
-    let mut open: Vec<bool> = (0..n).map(|i| available.is_none_or(|available| available[i] != 0)).collect();
-    let count = open.iter().filter(|&&open| open).count();
-    if k > count {
-        return Err(Error::BatchTooLarge { k, available: count });
-    }
+    quotas.check(k, 0..n)?;
+    let mut open: Vec<bool> = (0..n).map(|row| quotas.can(row)).collect();
     let mut forms = forms(rows, posterior, par)?;
     let mut covariance = posterior.covariance.to_vec();
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
@@ -198,6 +195,9 @@ pub fn greedy_batch(
         }
         let Some((pick, value)) = best else { break };
         open[pick] = false;
+        if quotas.take(pick) {
+            open.iter_mut().enumerate().for_each(|(row, open)| *open &= quotas.can(row));
+        }
         picks.indices.push(pick);
         picks.values.push(value);
         if picks.indices.len() == k {

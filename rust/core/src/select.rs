@@ -4,10 +4,13 @@ pub mod centres;
 pub mod d2_sampling;
 pub mod facility_location;
 pub mod k_center;
+pub mod ladder;
+mod open;
 mod power;
 pub mod relevance;
 mod top_k;
 
+pub use open::{Groups, Open};
 pub use power::power;
 pub(crate) use top_k::TopK;
 pub use top_k::top_k;

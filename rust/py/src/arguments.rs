@@ -7,6 +7,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBool;
 use querist_core::exact::Metric;
 use querist_core::score::Score;
+use querist_core::select::{Groups, Open};
 
 use crate::capi;
 
@@ -145,5 +146,32 @@ pub(crate) fn mask(given: Option<&Bound<'_, PyAny>>, n: usize, argument: &str) -
             "{argument}: expected booleans (n,) or integer row numbers, got {}",
             capi::describe(&array.dtype())
         ))),
+    }
+}
+
+/// Quotas, as `querist._quota` makes them: for each row the place of its group, and for each group how many can be picked.
+pub(crate) type Quota<'py> = (Bound<'py, PyArray1<u32>>, Vec<usize>);
+
+/// What can be picked.
+pub(crate) struct Pickable {
+    available: Option<Vec<u8>>,
+    groups: Option<(Vec<u32>, Vec<usize>)>,
+}
+
+impl Pickable {
+    /// Of n rows, those available, and of each group as many as its quota says.
+    pub(crate) fn new(
+        available: Option<&Bound<'_, PyAny>>,
+        quota: Option<Quota<'_>>,
+        n: usize,
+    ) -> PyResult<Self> {
+        let available = mask(available, n, "available")?;
+        let groups = quota.map(|(of, left)| Ok::<_, PyErr>((of.to_vec()?, left))).transpose()?;
+        Ok(Self { available, groups })
+    }
+
+    pub(crate) fn open(&self) -> Open<'_> {
+        let groups = self.groups.as_ref().map(|(of, left)| Groups { of, left: left.clone() });
+        Open::new(self.available.as_deref(), groups)
     }
 }

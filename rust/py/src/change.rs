@@ -7,7 +7,7 @@ use querist_core::real::Real;
 use querist_core::rows::Rows;
 use querist_core::score::{GradientRequest, expected_gradient_length as gradient_length};
 
-use crate::arguments;
+use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats};
 use crate::score::{outputs, tolerance};
@@ -137,6 +137,7 @@ pub(crate) fn variance_reduction_picks<'py>(
     noise: f64,
     k: &Bound<'py, PyAny>,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
@@ -144,12 +145,12 @@ pub(crate) fn variance_reduction_picks<'py>(
     let array = arguments::features(features, "features")?;
     let rows = capi::wide_rows(&array, "features")?;
     let k = arguments::count(k, "k")?;
-    let mask = arguments::mask(available, rows.len(), "available")?;
+    let pickable = Pickable::new(available, quota, rows.len())?;
     let (covariance, second, moment) = (matrix(covariance)?, matrix(second_moment)?, matrix(moment)?);
     let posterior = Posterior { covariance: &covariance, moment: &moment, noise };
     let size = array.len() * (rows.width() / 4 + 1);
     let found = call(py, &limits, size, |par| {
-        core::greedy_batch(&rows, &posterior, &second, k, mask.as_deref(), par)
+        core::greedy_batch(&rows, &posterior, &second, k, pickable.open(), par)
     })?;
     let scored = rows.len() * k.max(1);
     picks(py, found, scored)

@@ -14,11 +14,12 @@ use querist_core::rows::Rows;
 use querist_core::select::centres::{Centres, nearest as nearest_of};
 use querist_core::select::d2_sampling::{badge as badge_of, k_means_pp as draw};
 use querist_core::select::facility_location::{Similarity, facility_location as cover};
-use querist_core::select::k_center::KCenter as Known;
-use querist_core::select::relevance::{Rule, greedy};
-use querist_core::select::{self as core, Picks};
+use querist_core::select::k_center::Farthest;
+use querist_core::select::ladder::Known;
+use querist_core::select::relevance::{Mmr, RankedBatch};
+use querist_core::select::{self as core, Open, Picks};
 
-use crate::arguments;
+use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats, Pair};
 use crate::score::tolerance;
@@ -28,6 +29,7 @@ use crate::select::picks;
 #[pyclass(frozen)]
 pub(crate) struct KCenter {
     features: Py<PyUntypedArray>,
+    metric: Metric,
     known: Mutex<Either>,
 }
 
@@ -51,7 +53,7 @@ impl KCenter {
             Floats::Single(rows) => Either::Single(Known::new(&rows, metric)),
             Floats::Double(rows) => Either::Double(Known::new(&rows, metric)),
         };
-        Ok(Self { features: array.unbind(), known: Mutex::new(known) })
+        Ok(Self { features: array.unbind(), metric, known: Mutex::new(known) })
     }
 
     /// Makes centres of rows: of the pool, or of an array of the same width.
@@ -79,22 +81,23 @@ impl KCenter {
         k: &Bound<'py, PyAny>,
         weights: Option<&Bound<'py, PyArray1<f64>>>,
         available: Option<&Bound<'py, PyAny>>,
+        quota: Option<Quota<'py>>,
         n_threads: Option<i64>,
         deadline: Option<f64>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize, usize)> {
         let limits = Limits::new(n_threads, deadline)?;
         let array = self.features.bind(py);
         let k = arguments::count(k, "k")?;
-        let mask = arguments::mask(available, array.shape()[0], "available")?;
-        let mask = mask.as_deref();
+        let pickable = Pickable::new(available, quota, array.shape()[0])?;
         let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
-        let weights = weights.as_deref();
+        let rule = Farthest { metric: self.metric, weights: weights.as_deref() };
+        let open = pickable.open();
         let given = capi::rows(array, "features")?.0;
         let (found, done) = call(py, &limits, large(array.len()), |par| {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *known, &given) {
-                (Either::Single(known), Floats::Single(rows)) => known.pick(rows, k, weights, mask, par),
-                (Either::Double(known), Floats::Double(rows)) => known.pick(rows, k, weights, mask, par),
+                (Either::Single(known), Floats::Single(rows)) => known.pick(rows, k, &rule, open, par),
+                (Either::Double(known), Floats::Double(rows)) => known.pick(rows, k, &rule, open, par),
                 _ => unreachable!("the features are those of the start"),
             }
         })?;
@@ -164,6 +167,7 @@ pub(crate) fn power<'py>(
     beta: f64,
     seed: u64,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
 ) -> Picked<'py> {
@@ -172,14 +176,14 @@ pub(crate) fn power<'py>(
     arguments::check_ndim(&array, 1, "scores", "(n,)")?;
     let k = arguments::count(k, "k")?;
     let n = array.len();
-    let mask = arguments::mask(available, n, "available")?;
-    let mask = mask.as_deref();
+    let pickable = Pickable::new(available, quota, n)?;
+    let open = || pickable.open();
     match capi::rows(&array, "scores")?.0 {
         Floats::Single(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, mask, par))?, 0)
+            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, open(), par))?, 0)
         }
         Floats::Double(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, mask, par))?, 0)
+            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, open(), par))?, 0)
         }
     }
 }
@@ -187,14 +191,16 @@ pub(crate) fn power<'py>(
 /// Maximal marginal relevance and ranked batch.
 struct Relevant<'a> {
     scores: &'a [f64],
-    rule: Rule,
+    /// λ; without one it is ranked batch, of so many labelled rows of the pool.
+    trade_off: Option<f64>,
+    in_pool: usize,
     k: usize,
-    mask: Option<&'a [u8]>,
+    open: Open<'a>,
 }
 
 impl Method for Relevant<'_> {
     fn metric(&self) -> Metric {
-        self.rule.metric()
+        if self.trade_off.is_some() { Metric::Cosine } else { Metric::Euclidean }
     }
 
     fn pick<T: Real>(
@@ -203,11 +209,17 @@ impl Method for Relevant<'_> {
         labelled: &Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, usize), Error> {
-        greedy(rows, self.scores, labelled, self.rule, self.k, self.mask, par)
+        let mut known = Known::with(rows, self.metric(), labelled.clone());
+        let Self { scores, trade_off, in_pool, k, open } = self;
+        let (picks, work) = match trade_off {
+            Some(trade_off) => known.pick(rows, k, &Mmr { scores, trade_off }, open, par),
+            None => known.pick(rows, k, &RankedBatch::new(scores, labelled.len(), in_pool), open, par),
+        }?;
+        Ok((picks, work.distances))
     }
 }
 
-/// Maximal marginal relevance ("mmr") or ranked batch, by the name of the rule.
+/// Maximal marginal relevance, or ranked batch where there is no trade-off.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "a public signature")]
 pub(crate) fn relevant<'py>(
@@ -215,24 +227,21 @@ pub(crate) fn relevant<'py>(
     scores: &Bound<'py, PyArray1<f64>>,
     features: &Bound<'py, PyAny>,
     k: &Bound<'py, PyAny>,
-    rule: &str,
-    trade_off: f64,
+    trade_off: Option<f64>,
     labelled: Vec<usize>,
     outside: Option<&Bound<'py, PyAny>>,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let mask = arguments::mask(available, array.shape()[0], "available")?;
-    let rule = match rule {
-        "mmr" => Rule::Mmr { trade_off },
-        _ => Rule::RankedBatch { in_pool: labelled.len() },
-    };
+    let pickable = Pickable::new(available, quota, array.shape()[0])?;
     let scores = scores.to_vec()?;
-    let method = Relevant { scores: &scores, rule, k, mask: mask.as_deref() };
+    let in_pool = labelled.len();
+    let method = Relevant { scores: &scores, trade_off, in_pool, k, open: pickable.open() };
     pick_from(py, &array, &labelled, outside, &limits, method)
 }
 
@@ -240,7 +249,7 @@ pub(crate) fn relevant<'py>(
 struct Draw<'a> {
     k: usize,
     weights: Option<&'a [f64]>,
-    mask: Option<&'a [u8]>,
+    open: Open<'a>,
     seed: u64,
 }
 
@@ -255,7 +264,7 @@ impl Method for Draw<'_> {
         labelled: &Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, usize), Error> {
-        Ok((draw(rows, self.k, labelled, self.weights, self.mask, self.seed, par)?, 0))
+        Ok((draw(rows, self.k, labelled, self.weights, self.open, self.seed, par)?, 0))
     }
 }
 
@@ -270,6 +279,7 @@ pub(crate) fn k_means_pp<'py>(
     outside: Option<&Bound<'py, PyAny>>,
     weights: Option<&Bound<'py, PyArray1<f64>>>,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     seed: u64,
     n_threads: Option<i64>,
     deadline: Option<f64>,
@@ -277,9 +287,9 @@ pub(crate) fn k_means_pp<'py>(
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let mask = arguments::mask(available, array.shape()[0], "available")?;
+    let pickable = Pickable::new(available, quota, array.shape()[0])?;
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
-    let method = Draw { k, weights: weights.as_deref(), mask: mask.as_deref(), seed };
+    let method = Draw { k, weights: weights.as_deref(), open: pickable.open(), seed };
     pick_from(py, &array, &labelled, outside, &limits, method)
 }
 
@@ -288,7 +298,7 @@ struct Cover<'a> {
     k: usize,
     similarity: Similarity,
     weights: Option<&'a [f64]>,
-    mask: Option<&'a [u8]>,
+    open: Open<'a>,
 }
 
 impl Method for Cover<'_> {
@@ -302,7 +312,7 @@ impl Method for Cover<'_> {
         labelled: &Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, usize), Error> {
-        cover(rows, self.k, labelled, self.weights, self.similarity, self.mask, par)
+        cover(rows, self.k, labelled, self.weights, self.similarity, self.open, par)
     }
 }
 
@@ -319,23 +329,25 @@ pub(crate) fn facility_location<'py>(
     outside: Option<&Bound<'py, PyAny>>,
     weights: Option<&Bound<'py, PyArray1<f64>>>,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let mask = arguments::mask(available, array.shape()[0], "available")?;
+    let pickable = Pickable::new(available, quota, array.shape()[0])?;
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
     let similarity = match kernel {
-        "rbf" => Similarity::Rbf { gamma },
+        "rbf" => Similarity::Rbf { gamma, metric: Metric::Euclidean },
+        "rbf of directions" => Similarity::Rbf { gamma, metric: Metric::Cosine },
         "cosine" => Similarity::Cosine,
         _ => {
             let text = format!("kernel: expected \"rbf\" or \"cosine\", got \"{kernel}\"");
             return Err(PyValueError::new_err(text));
         }
     };
-    let method = Cover { k, similarity, weights: weights.as_deref(), mask: mask.as_deref() };
+    let method = Cover { k, similarity, weights: weights.as_deref(), open: pickable.open() };
     pick_from(py, &array, &labelled, outside, &limits, method)
 }
 
@@ -348,6 +360,7 @@ pub(crate) fn badge<'py>(
     features: &Bound<'py, PyAny>,
     k: &Bound<'py, PyAny>,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     seed: u64,
     n_threads: Option<i64>,
     deadline: Option<f64>,
@@ -357,18 +370,18 @@ pub(crate) fn badge<'py>(
     arguments::check_ndim(&proba, 2, "proba", "(n, c)")?;
     let array = arguments::features(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let mask = arguments::mask(available, array.shape()[0], "available")?;
-    let mask = mask.as_deref();
+    let pickable = Pickable::new(available, quota, array.shape()[0])?;
+    let open = || pickable.open();
     let (given, dtype) = capi::rows(&proba, "proba")?;
     let settings = (seed, tolerance(dtype));
     let size = work(array.shape()[0], k, proba.shape()[1] + array.shape()[1]);
     let found = match (given, capi::rows(&array, "features")?.0) {
         (Floats::Single(proba), Floats::Single(rows)) => {
-            call(py, &limits, size, |par| badge_of(&proba, &rows, k, mask, settings, par))?
+            call(py, &limits, size, |par| badge_of(&proba, &rows, k, open(), settings, par))?
         }
         (proba, rows) => {
             let (proba, rows) = (proba.wide(), rows.wide());
-            call(py, &limits, size, |par| badge_of(&proba, &rows, k, mask, settings, par))?
+            call(py, &limits, size, |par| badge_of(&proba, &rows, k, open(), settings, par))?
         }
     };
     picks(py, found, 0)

@@ -4,7 +4,7 @@ use numpy::{Element, PyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use querist_core::select::{self as core, Picks};
 
-use crate::arguments;
+use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats};
 
@@ -29,6 +29,7 @@ pub(crate) fn top_k<'py>(
     scores: &Bound<'py, PyAny>,
     k: &Bound<'py, PyAny>,
     available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
     n_threads: Option<i64>,
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
@@ -37,10 +38,10 @@ pub(crate) fn top_k<'py>(
     arguments::check_ndim(&array, 1, "scores", "(n,)")?;
     let k = arguments::count(k, "k")?;
     let n = array.len();
-    let mask = arguments::mask(available, n, "available")?;
-    let mask = mask.as_deref();
+    let pickable = Pickable::new(available, quota, n)?;
+    let open = || pickable.open();
     match capi::rows(&array, "scores")?.0 {
-        Floats::Single(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, mask, par))?, 0),
-        Floats::Double(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, mask, par))?, 0),
+        Floats::Single(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, open(), par))?, 0),
+        Floats::Double(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, open(), par))?, 0),
     }
 }

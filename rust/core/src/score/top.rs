@@ -63,7 +63,11 @@ pub fn top_scores<T: Real>(
         }
     })?;
     let skipped = workers.iter().map(|worker| worker.skipped).sum();
-    Ok((TopK::merge(workers.into_iter().map(|worker| worker.top).collect())?, skipped))
+    let picks = TopK::merge(workers.into_iter().map(|worker| worker.top));
+    if picks.indices.len() < k {
+        return Err(Error::BatchTooLarge { k, available: picks.indices.len() });
+    }
+    Ok((picks, skipped))
 }
 
 /// B(u), the largest entropy of a row whose largest p is 1 − u, in the units of the score.

@@ -124,7 +124,7 @@ impl Bound {
     }
 }
 
-/// Brings bounds up to date with all centres, but gives a row up once its bound is under `enough(row)`. Returns how many
+/// Brings bounds up to date with all centres, but gives a row up once its bound does not matter any more. Returns how many
 /// distances the tiles have computed.
 pub(crate) fn refresh<T: Real>(
     rows: &Rows<'_, T>,
@@ -132,7 +132,7 @@ pub(crate) fn refresh<T: Real>(
     metric: Metric,
     space: &Space<T>,
     bounds: &mut [Bound],
-    enough: impl Fn(usize) -> f64 + Sync,
+    matters: impl Fn(usize, f64) -> bool + Sync,
     par: Par<'_>,
 ) -> Result<usize, Error> {
     let d = rows.width();
@@ -156,7 +156,7 @@ pub(crate) fn refresh<T: Real>(
         let mut from = first;
         while from < centres.len() {
             let to = (from + side).min(centres.len());
-            let (open, _) = partition(bounds, |bound| bound.squared >= enough(bound.row));
+            let (open, _) = partition(bounds, |bound| matters(bound.row, bound.squared));
             if open.is_empty() {
                 break;
             }
@@ -377,7 +377,7 @@ pub fn nearest<T: Real>(
     let space = metric.space(rows);
     let centres = Centres::of(rows, which.iter().copied(), metric, "features")?;
     let mut bounds: Vec<Bound> = (0..rows.len()).map(Bound::new).collect();
-    refresh(rows, &centres, metric, &space, &mut bounds, |_| 0.0, par)?;
+    refresh(rows, &centres, metric, &space, &mut bounds, |_, _| true, par)?;
     bounds.sort_unstable_by_key(|bound| bound.row);
     Ok(bounds.into_iter().map(|bound| (bound.nearest, metric.distance(bound.squared))).unzip())
 }

@@ -9,9 +9,9 @@
 
 use fearless_simd::Simd;
 
-use super::Picks;
 use super::centres::{Bound, Centres, refresh};
 use super::power::uniform;
+use super::{Open, Picks};
 use crate::distance::{Space, fault_of};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
@@ -34,6 +34,7 @@ struct Chances<'a> {
     seen: Vec<usize>,
     /// Whether a row can still be drawn.
     open: Vec<bool>,
+    quotas: Open<'a>,
     seed: u64,
     drawn: u64,
 }
@@ -55,21 +56,25 @@ impl<'a> Chances<'a> {
     fn new(
         n: usize,
         weights: Option<&'a [f64]>,
-        available: Option<&[u8]>,
+        quotas: Open<'a>,
         seed: u64,
         k: usize,
     ) -> Result<Self, Error> {
         // A row of weight 0 or NaN has no chance.
-        let can = |i: usize| {
-            available.is_none_or(|available| available[i] != 0)
-                && weights.is_none_or(|weights| weights[i] > 0.0)
-        };
-        let open: Vec<bool> = (0..n).map(can).collect();
-        let count = open.iter().filter(|&&open| open).count();
-        if k > count {
-            return Err(Error::BatchTooLarge { k, available: count });
+        let has_chance = |row: usize| weights.is_none_or(|weights| weights[row] > 0.0);
+        quotas.check(k, (0..n).filter(|&row| has_chance(row)))?;
+        let open = (0..n).map(|row| quotas.can(row) && has_chance(row)).collect();
+        Ok(Self { squared: vec![f64::INFINITY; n], seen: vec![0; n], weights, open, quotas, seed, drawn: 0 })
+    }
+
+    /// Takes a row out, and its group if that is full.
+    fn take(&mut self, row: usize) {
+        self.open[row] = false;
+        if self.quotas.take(row) {
+            for (row, open) in self.open.iter_mut().enumerate() {
+                *open &= self.quotas.can(row);
+            }
         }
-        Ok(Self { squared: vec![f64::INFINITY; n], seen: vec![0; n], weights, open, seed, drawn: 0 })
     }
 
     fn weight(&self, row: usize) -> f64 {
@@ -96,7 +101,7 @@ impl<'a> Chances<'a> {
                 }
                 let alike = |row: usize| if self.open[row] { self.weight(row) } else { 0.0 };
                 let row = reach(u * (0..n).map(alike).sum::<f64>(), (0..n).map(alike));
-                return Ok(row.inspect(|&row| self.open[row] = false));
+                return Ok(row.inspect(|&row| self.take(row)));
             }
             let Some(row) = reach(u * total, (0..n).map(chance)) else { return Ok(None) };
             let before = self.squared[row];
@@ -105,7 +110,7 @@ impl<'a> Chances<'a> {
                 self.seen[row] = targets.count();
             }
             if self.squared[row] >= before || self.uniform() * before < self.squared[row] {
-                self.open[row] = false;
+                self.take(row);
                 return Ok(Some(row));
             }
             refused += 1;
@@ -143,11 +148,11 @@ pub fn k_means_pp<T: Real>(
     k: usize,
     labelled: &Centres<T>,
     weights: Option<&[f64]>,
-    available: Option<&[u8]>,
+    open: Open<'_>,
     seed: u64,
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
-    let mut chances = Chances::new(rows.len(), weights, available, seed, k)?;
+    let mut chances = Chances::new(rows.len(), weights, open, seed, k)?;
     let mut targets =
         Nearby { rows, centres: labelled.clone(), space: Space::around(rows), level: par.level };
     targets.update_all(&mut chances.squared, &mut chances.seen, par)?;
@@ -188,7 +193,7 @@ impl<T: Real> Targets for Nearby<'_, '_, T> {
         let known = squared.iter().zip(&*seen).enumerate();
         let mut bounds: Vec<Bound> =
             known.map(|(row, (&squared, &seen))| Bound { row, squared, nearest: usize::MAX, seen }).collect();
-        refresh(self.rows, &self.centres, Metric::Euclidean, &self.space, &mut bounds, |_| 0.0, par)?;
+        refresh(self.rows, &self.centres, Metric::Euclidean, &self.space, &mut bounds, |_, _| true, par)?;
         for bound in bounds {
             (squared[bound.row], seen[bound.row]) = (bound.squared, bound.seen);
         }
@@ -205,7 +210,7 @@ pub fn badge<T: Real>(
     proba: &Rows<'_, T>,
     features: &Rows<'_, T>,
     k: usize,
-    available: Option<&[u8]>,
+    open: Open<'_>,
     (seed, tolerance): (u64, f64),
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
@@ -215,7 +220,7 @@ pub fn badge<T: Real>(
         let got = format!("{} of {d}, proba of {c}", features.len());
         return Err(Error::Shape { argument: "features", expected, got });
     }
-    let mut chances = Chances::new(n, None, available, seed, k)?;
+    let mut chances = Chances::new(n, None, open, seed, k)?;
     let mut rows: Vec<Gradient> = vec![Gradient::default(); n];
     let step = (STEP / (c + d)).max(1);
     par.run(rows.chunks_mut(step).enumerate(), n * (c + d), Blocks::default, |blocks, (number, rows)| {
@@ -248,7 +253,7 @@ pub fn badge<T: Real>(
         let pick = if picks.indices.is_empty() {
             let open = (0..n).filter(|&i| chances.open[i]);
             let longest = open.reduce(|best, i| if rows[i].squared > rows[best].squared { i } else { best });
-            longest.inspect(|&longest| chances.open[longest] = false)
+            longest.inspect(|&longest| chances.take(longest))
         } else {
             chances.draw(&mut targets, par)?
         };

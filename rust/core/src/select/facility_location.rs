@@ -11,8 +11,8 @@ use std::ops::Range;
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::Picks;
 use super::centres::{Bound, Centres, refresh};
+use super::{Open, Picks};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
 use crate::exact::Metric;
@@ -25,10 +25,12 @@ use crate::tile::{Epilogue, STRIP, side};
 /// How similar two rows are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Similarity {
-    /// exp(−γ d²).
+    /// exp(−γ d²), d between the rows, or with the cosine metric between the rows scaled to length 1.
     Rbf {
         /// γ.
         gamma: f64,
+        /// What d is between.
+        metric: Metric,
     },
     /// max(cos, 0).
     Cosine,
@@ -39,14 +41,14 @@ impl Similarity {
     #[must_use]
     pub fn metric(self) -> Metric {
         match self {
-            Self::Rbf { .. } => Metric::Euclidean,
+            Self::Rbf { metric, .. } => metric,
             Self::Cosine => Metric::Cosine,
         }
     }
 
     fn of(self, squared: f64) -> f64 {
         match self {
-            Self::Rbf { gamma } => (-gamma * squared).exp(),
+            Self::Rbf { gamma, .. } => (-gamma * squared).exp(),
             Self::Cosine => (1.0 - squared / 2.0).max(0.0),
         }
     }
@@ -54,7 +56,7 @@ impl Similarity {
     #[inline(always)]
     fn of_lanes<T: Real, S: Simd>(self, simd: S, squared: T::Lanes<S>) -> T::Lanes<S> {
         match self {
-            Self::Rbf { gamma } => T::decay(simd, squared * T::splat(simd, T::from_f64(-gamma))),
+            Self::Rbf { gamma, .. } => T::decay(simd, squared * T::splat(simd, T::from_f64(-gamma))),
             // Infinitely far, as columns are that only fill the last vector, is −∞ and so 0.
             Self::Cosine => squared
                 .mul_add(T::splat(simd, T::from_f64(-0.5)), T::splat(simd, T::ONE))
@@ -77,22 +79,18 @@ pub fn facility_location<T: Real>(
     labelled: &Centres<T>,
     weights: Option<&[f64]>,
     similarity: Similarity,
-    available: Option<&[u8]>,
+    mut open: Open<'_>,
     par: Par<'_>,
 ) -> Result<(Picks<f64>, usize), Error> {
     let n = rows.len();
-    let mut bounds: Vec<(usize, f64)> = (0..n)
-        .filter(|&i| available.is_none_or(|available| available[i] != 0))
-        .map(|row| (row, f64::INFINITY))
-        .collect();
-    if k > bounds.len() {
-        return Err(Error::BatchTooLarge { k, available: bounds.len() });
-    }
+    open.check(k, 0..n)?;
+    let mut bounds: Vec<(usize, f64)> =
+        (0..n).filter(|&row| open.can(row)).map(|row| (row, f64::INFINITY)).collect();
     let metric = similarity.metric();
     let space = metric.space(rows);
     let mut coverage = vec![T::ZERO; n];
     let mut nearest: Vec<Bound> = (0..n).map(Bound::new).collect();
-    refresh(rows, labelled, metric, &space, &mut nearest, |_| 0.0, par)?;
+    refresh(rows, labelled, metric, &space, &mut nearest, |_, _| true, par)?;
     for bound in nearest.iter().filter(|bound| bound.seen > 0) {
         coverage[bound.row] = T::from_f64(similarity.of(bound.squared));
     }
@@ -141,6 +139,10 @@ pub fn facility_location<T: Real>(
         picks.indices.push(row);
         picks.values.push(gain);
         pool.cover(row, &mut coverage, par)?;
+        if open.take(row) {
+            bounds.retain(|&(row, _)| open.can(row));
+            fresh.truncate(bounds.len());
+        }
         fresh.fill(false);
     }
     Ok((picks, evaluated))

@@ -2,27 +2,44 @@
 //!
 //! The k largest of β ln s + G, G a Gumbel variable for each row, are such a sample. G comes from a counter: row i of seed s
 //! always has the same, whatever the threads and the order.
+//!
+//! The logarithms are taken of few rows. With τ the k-th largest value so far, s^β − τ being exponents, a row can only pass
+//! if −ln u < s^β e^−τ, and so only if 1 − u < (max s)^β e^−τ: a comparison of the random bits with one number.
 
-use super::{Picks, top_k};
-use crate::error::Error;
+use super::top_k::TopK;
+use super::{Open, Picks};
+use fearless_simd::Simd;
+use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::Real;
 use crate::rows::Rows;
+use crate::simd::{Kernel, dispatch};
 
 /// Rows that a thread takes at a time.
 const STEP: usize = 1 << 14;
 
-/// A number in (0, 1) for a row and a seed: the finaliser of `SplitMix64` (Steele et al. 2014) over a counter.
-pub(crate) fn uniform(seed: u64, row: u64) -> f64 {
+/// Rows whose random bits are compared at once.
+const LANES: usize = 32;
+
+/// 53 random bits for a row and a seed: the finaliser of `SplitMix64` (Steele et al. 2014) over a counter.
+#[inline(always)]
+fn bits(seed: u64, row: u64) -> u64 {
     let mut z = seed.wrapping_add(row.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    ((z >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    (z ^ (z >> 31)) >> 11
+}
+
+/// 2^53.
+const UNIT: f64 = (1_u64 << 53) as f64;
+
+/// A number in (0, 1) for a row and a seed.
+pub(crate) fn uniform(seed: u64, row: u64) -> f64 {
+    (bits(seed, row) as f64 + 0.5) / UNIT
 }
 
 /// k rows drawn without replacement, chances ∝ score^β; in the order of their perturbed logarithms, which are the values. A
-/// row of score 0 or NaN is never drawn. O(n).
+/// row of score 0 or NaN is never drawn. O(n) time, O(k) memory for each thread.
 ///
 /// # Errors
 /// [`Error::BatchTooLarge`] if fewer than k rows can be drawn; [`Error::Row`] for a negative or infinite score;
@@ -32,28 +49,74 @@ pub fn power<T: Real>(
     k: usize,
     beta: f64,
     seed: u64,
-    available: Option<&[u8]>,
+    open: Open<'_>,
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
     let n = scores.len();
-    let mut perturbed = vec![f64::NAN; n];
-    par.run(perturbed.chunks_mut(STEP).enumerate(), n * 16, Vec::new, |block, (number, out)| {
-        let first = number * STEP;
-        let scores = scores.read(first..first + out.len(), block);
-        for (i, (out, score)) in out.iter_mut().zip(scores).enumerate() {
-            let (row, score) = (first + i, score.to_f64());
-            if available.is_some_and(|available| available[row] == 0) || score.is_nan() {
-                continue;
+    open.fill(k, |k| {
+        let start = || (Vec::new(), Vec::new(), TopK::new(k.min(n)));
+        let jobs = (0..n).step_by(STEP);
+        let states = par.run(jobs, n * 4, start, |(block, passed, top), first| {
+            let scores = scores.read(first..first + STEP, block);
+            let largest = largest(scores, first)?;
+            // The least random bits of a row that might pass, and a few less for the rounding of this line.
+            let reach = top.bar().map_or(f64::INFINITY, |bar: f64| largest.powf(beta) * (-bar).exp());
+            let least = UNIT - reach * (1.0 + 1e-9) * UNIT - 2.0;
+            passed.clear();
+            let counter = first as u64;
+            dispatch(par.level, Pass { seed, counter, count: scores.len(), least: least.max(0.0) as u64, passed });
+            for &i in &*passed {
+                let (row, score) = (first + i, scores[i].to_f64());
+                if score > 0.0 && open.is_available(row) {
+                    let gumbel = -(-uniform(seed, row as u64).ln()).ln();
+                    top.push(beta * score.ln() + gumbel, row);
+                }
             }
-            if score < 0.0 || score.is_infinite() {
-                let fault = crate::error::Fault::NotAScore { value: score };
-                return Err(Error::Row { argument: "scores", row, member: None, fault });
+            Ok(())
+        })?;
+        Ok(TopK::merge(states.into_iter().map(|(_, _, top)| top)))
+    })
+}
+
+/// The largest of some scores.
+fn largest<T: Real>(scores: &[T], first: usize) -> Result<f64, Error> {
+    let bad = |score: &T| *score < T::ZERO || *score == T::INFINITY;
+    let (mut largest, mut any) = (T::ZERO, false);
+    for score in scores {
+        any |= bad(score);
+        largest = if *score > largest { *score } else { largest };
+    }
+    if any {
+        let at = scores.iter().position(bad).unwrap_or_default();
+        let fault = Fault::NotAScore { value: scores[at].to_f64() };
+        return Err(Error::Row { argument: "scores", row: first + at, member: None, fault });
+    }
+    Ok(largest.to_f64())
+}
+
+/// The kernel that finds the rows of at least so many random bits.
+struct Pass<'a> {
+    seed: u64,
+    counter: u64,
+    count: usize,
+    least: u64,
+    passed: &'a mut Vec<usize>,
+}
+
+impl Kernel for Pass<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) {
+        // Plain numbers, which the compiler turns into lanes where the level has such.
+        for first in (0..self.count).step_by(LANES) {
+            let mut above = [false; LANES];
+            for (i, above) in above.iter_mut().enumerate() {
+                *above = bits(self.seed, self.counter + (first + i) as u64) >= self.least;
             }
-            if score > 0.0 {
-                *out = beta * score.ln() - (-uniform(seed, row as u64).ln()).ln();
+            if above.iter().any(|&above| above) {
+                let found = (first..self.count.min(first + LANES)).filter(|i| above[i - first]);
+                self.passed.extend(found);
             }
         }
-        Ok(())
-    })?;
-    top_k(&Rows::of(&perturbed, 1), k, available, par)
+    }
 }

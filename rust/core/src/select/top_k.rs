@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::Picks;
+use super::{Open, Picks};
 use crate::error::Error;
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
@@ -21,24 +21,26 @@ use crate::simd::{Kernel, Level, dispatch};
 /// Scores that a thread takes at a time.
 const BLOCK: usize = 1 << 15;
 
-/// The k largest scores: ties to the lower index, NaN never. `scores` has one number a row; `available`, if given,
-/// one byte a row, not 0 where the row may be picked. O(n + k log k) time, O(k) memory for each thread.
+/// The k largest scores: ties to the lower index, NaN never. `scores` has one number a row. O(n + k log k) time, O(k) memory
+/// for each thread; with quotas as much for as many rows as it takes to fill them.
 ///
 /// # Errors
 /// [`Error::BatchTooLarge`] if fewer than k rows can be picked; [`Error::Stopped`].
 pub fn top_k<T: Real>(
     scores: &Rows<'_, T>,
     k: usize,
-    available: Option<&[u8]>,
+    open: Open<'_>,
     par: Par<'_>,
 ) -> Result<Picks<T>, Error> {
     let n = scores.len();
-    let start = || (Vec::new(), TopK::new(k));
-    let states = par.run((0..n).step_by(BLOCK), n, start, |(block, top), first| {
-        top.offer(scores.read(first..first + BLOCK, block), first, available, par.level);
-        Ok(())
-    })?;
-    TopK::merge(states.into_iter().map(|(_, top)| top).collect())
+    open.fill(k, |k| {
+        let start = || (Vec::new(), TopK::new(k.min(n)));
+        let states = par.run((0..n).step_by(BLOCK), n, start, |(block, top), first| {
+            top.offer(scores.read(first..first + BLOCK, block), first, open.mask(), par.level);
+            Ok(())
+        })?;
+        Ok(TopK::merge(states.into_iter().map(|(_, top)| top)))
+    })
 }
 
 /// Candidates for the k largest, offered in the order of their indices.
@@ -69,7 +71,7 @@ impl<T: Real> TopK<T> {
         dispatch(level, Offer { top: self, scores, first, available });
     }
 
-    fn push(&mut self, score: T, index: usize) {
+    pub(crate) fn push(&mut self, score: T, index: usize) {
         if self.bar.is_some_and(|bar| score <= bar) {
             return;
         }
@@ -106,21 +108,21 @@ impl<T: Real> TopK<T> {
         }
     }
 
-    /// The k best of all threads' candidates.
-    pub(crate) fn merge(parts: Vec<Self>) -> Result<Picks<T>, Error> {
-        let k = parts.first().map_or(0, |part| part.k);
-        let mut all: Vec<(T, usize)> =
-            parts.into_iter().flat_map(|part| part.scores.into_iter().zip(part.indices)).collect();
-        if all.len() < k {
-            return Err(Error::BatchTooLarge { k, available: all.len() });
-        }
+    /// The k best of all threads' candidates, or all if there are fewer.
+    pub(crate) fn merge(parts: impl Iterator<Item = Self>) -> Picks<T> {
+        let mut k = 0;
+        let all = parts.flat_map(|part| {
+            k = part.k;
+            part.scores.into_iter().zip(part.indices)
+        });
+        let mut all: Vec<(T, usize)> = all.collect();
         if all.len() > k {
             all.select_nth_unstable_by(k, best_first);
             all.truncate(k);
         }
         all.sort_unstable_by(best_first);
         let (values, indices) = all.into_iter().unzip();
-        Ok(Picks { indices, values })
+        Picks { indices, values }
     }
 }
 
@@ -213,7 +215,7 @@ mod tests {
             let scores: Vec<f32> = raw.iter().map(|&(s, _)| if s == 7 { f32::NAN } else { f32::from(s) - 20.0 }).collect();
             let available: Vec<u8> = raw.iter().map(|&(_, a)| a).collect();
             let expected = reference(&scores, k, &available);
-            let picks = top_k(&Rows::of(&scores, 1), k, Some(&available), Par::serial());
+            let picks = top_k(&Rows::of(&scores, 1), k, Open::new(Some(&available), None), Par::serial());
             if expected.len() < k {
                 prop_assert_eq!(picks.unwrap_err(), Error::BatchTooLarge { k, available: expected.len() });
             } else {
@@ -230,7 +232,7 @@ mod tests {
         let rising: Vec<f32> = (0..300_000).map(|i| i as f32).collect();
         let par = Par { threads: 3, ..Par::serial() };
         for scores in [rising, vec![2.5; 300_000]] {
-            let picks = top_k(&Rows::of(&scores, 1), 700, None, par).unwrap();
+            let picks = top_k(&Rows::of(&scores, 1), 700, Open::default(), par).unwrap();
             assert_eq!(picks.indices, reference(&scores, 700, &available));
         }
     }

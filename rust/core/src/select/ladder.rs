@@ -1,0 +1,352 @@
+//! The threshold ladder: greedy picks of the row whose key is largest, where keys rise with the distance to the nearest of
+//! what is labelled or picked.
+//!
+//! Take the B rows of the largest bounds, and the bar τ under which all others are. Bring these B up to date; those still at τ
+//! or above are the only rows that can be picked while the picks are at τ or above. So pick among them, keeping their
+//! distances exact as each pick becomes a centre, until the best falls under τ; then take the next B. The answer is that of
+//! the naive greedy to the bit and the tie; what it costs is the rows that come near the top, not n distances a pick.
+//!
+//! A method is a [`Rule`]: k-center in `k_center.rs`, MMR and ranked batch in `relevance.rs`. Road not taken: to bring single
+//! rows up to date, one after the other, until the best is found; MMR then took 10 times as long, as rows near the top are
+//! many and each paid for its own normalisation.
+
+use super::centres::{Bound, Centres, MightBeNearer, quick_row, refresh};
+use super::{Open, Picks};
+use crate::distance::Space;
+use crate::error::Error;
+use crate::exact::{Metric, exact, exact_row};
+use crate::pool::{Par, Watch};
+use crate::real::Real;
+use crate::rows::Rows;
+use crate::simd::dispatch;
+
+/// Numbers of the rows of a rung, so that they stay in the second-level cache while picks are made among them.
+const RUNG: usize = 1 << 16;
+
+/// How rows are ordered.
+pub trait Rule: Sync {
+    /// Whether a row can be picked at all.
+    fn wants(&self, row: usize) -> bool;
+
+    /// What the largest of is picked, once so many are: it never falls as the squared distance to the nearest centre grows.
+    fn key(&self, row: usize, squared: f64, picked: usize) -> f64;
+
+    /// The key while there is nothing to be far from.
+    fn alone(&self, row: usize) -> f64;
+
+    /// What is told of a pick; the squared distance is infinite if there was nothing to be far from.
+    fn value(&self, row: usize, squared: f64, picked: usize) -> f64 {
+        self.key(row, squared, picked)
+    }
+
+    /// The most that the key of a row rises as picks go on from one number to another, its distance the same, with rounding.
+    fn rise(&self, _from: usize, _to: usize) -> f64 {
+        0.0
+    }
+}
+
+/// What is known of a pool between picks: the centres so far, and a bound for each row.
+#[derive(Debug, Clone)]
+pub struct Known<T> {
+    metric: Metric,
+    centres: Centres<T>,
+    space: Space<T>,
+    /// For each row the squared distance to the nearest of the first `seen` centres.
+    squared: Vec<f64>,
+    seen: Vec<u32>,
+}
+
+/// Work done by a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Distances evaluated.
+    pub distances: usize,
+    /// Rungs of the ladder.
+    pub rungs: usize,
+}
+
+impl<T: Real> Known<T> {
+    /// For a pool without a centre.
+    #[must_use]
+    pub fn new(rows: &Rows<'_, T>, metric: Metric) -> Self {
+        Self::with(rows, metric, Centres::new(rows.width()))
+    }
+
+    /// For a pool with these centres.
+    #[must_use]
+    pub fn with(rows: &Rows<'_, T>, metric: Metric, centres: Centres<T>) -> Self {
+        let (n, space) = (rows.len(), metric.space(rows));
+        Self { metric, centres, space, squared: vec![f64::INFINITY; n], seen: vec![0; n] }
+    }
+
+    /// Makes centres of rows, of the pool or not.
+    ///
+    /// # Errors
+    /// [`Error::Row`] for a row that is not finite, or too large for distances.
+    pub fn add(
+        &mut self,
+        rows: &Rows<'_, T>,
+        which: impl IntoIterator<Item = usize>,
+        argument: &'static str,
+    ) -> Result<(), Error> {
+        self.centres.extend(rows, which, self.metric, argument)
+    }
+
+    /// The next k picks, which are not made centres.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`]; [`Error::Row`] for a row that is not finite; [`Error::Stopped`], which leaves what is known true.
+    pub fn pick(
+        &mut self,
+        rows: &Rows<'_, T>,
+        k: usize,
+        rule: &impl Rule,
+        open: Open<'_>,
+        par: Par<'_>,
+    ) -> Result<(Picks<f64>, Work), Error> {
+        open.check(k, (0..rows.len()).filter(|&row| rule.wants(row)))?;
+        let settled = self.centres.len();
+        let mut ladder = Ladder::new(self, rows, rule, open);
+        let climbed = ladder.climb(k, par);
+        let (picks, work) = (ladder.picks, ladder.work);
+        self.centres.truncate(settled);
+        climbed.map(|()| (picks, work))
+    }
+}
+
+/// One call of [`Known::pick`].
+struct Ladder<'a, 'b, T, R> {
+    known: &'a mut Known<T>,
+    rows: &'a Rows<'b, T>,
+    rule: &'a R,
+    open: Open<'a>,
+    /// How many centres stay.
+    settled: usize,
+    /// Bounds that count the picks of this call too; −1 for rows that cannot be picked.
+    squared: Vec<f64>,
+    seen: Vec<u32>,
+    picks: Picks<f64>,
+    work: Work,
+}
+
+impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
+    fn new(known: &'a mut Known<T>, rows: &'a Rows<'b, T>, rule: &'a R, open: Open<'a>) -> Self {
+        let can = |row: usize| open.can(row) && rule.wants(row);
+        let bounds = known.squared.iter().enumerate();
+        let squared = bounds.map(|(row, &squared)| if can(row) { squared } else { -1.0 }).collect();
+        let (settled, seen) = (known.centres.len(), known.seen.clone());
+        let picks = Picks { indices: Vec::new(), values: Vec::new() };
+        Self { known, rows, rule, open, settled, squared, seen, picks, work: Work::default() }
+    }
+
+    /// What rows are ordered by, −∞ for one that cannot be picked.
+    fn key(&self, row: usize, squared: f64) -> f64 {
+        if squared < 0.0 { f64::NEG_INFINITY } else { self.rule.key(row, squared, self.picks.indices.len()) }
+    }
+
+    fn climb(&mut self, k: usize, par: Par<'_>) -> Result<(), Error> {
+        let smallest = (RUNG / self.rows.width().max(1)).clamp(256, 4096);
+        let mut rung = smallest;
+        let mut watch = Watch::default();
+        while self.picks.indices.len() < k {
+            if self.known.centres.is_empty() {
+                self.pick_first()?;
+                continue;
+            }
+            let before = self.picks.indices.len();
+            self.work.rungs += 1;
+            watch.ask(par, before as f64 / k as f64)?;
+            self.step(k, (rung, smallest), &mut watch, par)?;
+            // Where picks are rare among the farthest, more must be looked at.
+            let rare = self.picks.indices.len() - before < smallest / 16;
+            rung = if rare { (rung * 2).min(1 << 16) } else { (rung / 2).max(smallest) };
+        }
+        Ok(())
+    }
+
+    /// With nothing labelled everything is infinitely far.
+    fn pick_first(&mut self) -> Result<(), Error> {
+        let open = (0..self.squared.len()).filter(|&row| self.squared[row] >= 0.0);
+        let alone = |row: usize| self.rule.alone(row);
+        let first = open.reduce(|best, row| if alone(row) > alone(best) { row } else { best });
+        first.map_or(Ok(()), |row| self.emit(row, f64::INFINITY).map(|_| ()))
+    }
+
+    /// Picks a row. Whether other rows cannot be picked now because of it.
+    fn emit(&mut self, row: usize, squared: f64) -> Result<bool, Error> {
+        let value = self.rule.value(row, squared, self.picks.indices.len());
+        self.known.add(self.rows, [row], "features")?;
+        self.picks.indices.push(row);
+        self.picks.values.push(value);
+        self.squared[row] = -1.0;
+        let full = self.open.take(row);
+        if full {
+            for row in 0..self.squared.len() {
+                if !self.open.can(row) {
+                    self.squared[row] = -1.0;
+                }
+            }
+        }
+        Ok(full)
+    }
+
+    /// One rung: the rows of the largest keys, brought up to date, and the picks among them.
+    fn step(
+        &mut self,
+        k: usize,
+        (rung, smallest): (usize, usize),
+        watch: &mut Watch,
+        par: Par<'_>,
+    ) -> Result<(), Error> {
+        let mut keys: Vec<f64> =
+            self.squared.iter().enumerate().map(|(row, &squared)| self.key(row, squared)).collect();
+        let bar = {
+            let mut order = keys.clone();
+            if rung < order.len() {
+                *order.select_nth_unstable_by(rung, |a, b| b.total_cmp(a)).1
+            } else {
+                f64::NEG_INFINITY
+            }
+        };
+        let rows: Vec<usize> =
+            (0..keys.len()).filter(|&row| self.squared[row] >= 0.0 && keys[row] >= bar).collect();
+        self.refresh(&rows, bar, par)?;
+        for &row in &rows {
+            keys[row] = self.key(row, self.squared[row]);
+        }
+        let mut candidates: Vec<usize> = rows.into_iter().filter(|&row| keys[row] >= bar).collect();
+        // Of many that are still there the best are taken, of ties the first: each pick goes over all candidates.
+        let mut bar = (bar, usize::MAX);
+        if candidates.len() > smallest {
+            let order = |a: &usize, b: &usize| keys[*b].total_cmp(&keys[*a]).then(a.cmp(b));
+            let (_, &mut next, _) = candidates.select_nth_unstable_by(smallest, order);
+            bar = (keys[next], next);
+            candidates.truncate(smallest);
+        }
+        candidates.sort_unstable();
+        self.pick_among(&candidates, bar, k, watch, par)
+    }
+
+    /// Brings rows up to date, unless their keys fall under the bar.
+    fn refresh(&mut self, rows: &[usize], bar: f64, par: Par<'_>) -> Result<(), Error> {
+        let total = self.known.centres.len();
+        // First with the centres that stay: that is remembered.
+        let mut bounds: Vec<Bound> = Vec::new();
+        for &row in rows {
+            if (self.known.seen[row] as usize) < self.settled {
+                let (squared, seen) = (self.known.squared[row], self.known.seen[row] as usize);
+                bounds.push(Bound { row, squared, nearest: usize::MAX, seen });
+            }
+        }
+        let mut picked = Vec::new();
+        if !bounds.is_empty() {
+            picked = self.take_picks();
+            self.fold(&mut bounds, bar, par)?;
+            for bound in &bounds {
+                self.known.squared[bound.row] = bound.squared;
+                self.known.seen[bound.row] = small(bound.seen);
+                self.squared[bound.row] = self.squared[bound.row].min(bound.squared);
+                self.seen[bound.row] = self.seen[bound.row].max(small(bound.seen));
+            }
+        }
+        self.known.add(self.rows, picked, "features")?;
+        let mut bounds: Vec<Bound> = Vec::new();
+        for &row in rows {
+            let (squared, seen) = (self.squared[row], self.seen[row] as usize);
+            if seen >= self.settled && seen < total && self.key(row, squared) >= bar {
+                bounds.push(Bound { row, squared, nearest: usize::MAX, seen });
+            }
+        }
+        self.fold(&mut bounds, bar, par)?;
+        for bound in &bounds {
+            self.squared[bound.row] = bound.squared;
+            self.seen[bound.row] = small(bound.seen);
+        }
+        Ok(())
+    }
+
+    /// Takes the picks of this call out of the centres.
+    fn take_picks(&mut self) -> Vec<usize> {
+        self.known.centres.truncate(self.settled);
+        self.picks.indices.clone()
+    }
+
+    fn fold(&mut self, bounds: &mut [Bound], bar: f64, par: Par<'_>) -> Result<(), Error> {
+        let (known, rule, picked) = (&*self.known, self.rule, self.picks.indices.len());
+        let matters = |row: usize, squared: f64| rule.key(row, squared, picked) >= bar;
+        self.work.distances +=
+            refresh(self.rows, &known.centres, known.metric, &known.space, bounds, matters, par)?;
+        Ok(())
+    }
+
+    /// Picks among rows that are up to date while the best goes before the first of the others, which has the key and the
+    /// number `bar`.
+    fn pick_among(
+        &mut self,
+        candidates: &[usize],
+        bar: (f64, usize),
+        k: usize,
+        watch: &mut Watch,
+        par: Par<'_>,
+    ) -> Result<(), Error> {
+        let d = self.rows.width();
+        let metric = self.known.metric;
+        let mut block = Vec::new();
+        let mut quick_rows = Vec::with_capacity(candidates.len() * d);
+        for &candidate in candidates {
+            quick_row(self.rows.read(candidate..candidate + 1, &mut block), metric, &mut quick_rows);
+        }
+        let (mut found, mut row, mut distance) = (Vec::new(), Vec::new(), 0.0);
+        let mut squared: Vec<f64> = candidates.iter().map(|&row| self.squared[row]).collect();
+        let before = self.picks.indices.len();
+        while self.picks.indices.len() < k {
+            let now = self.picks.indices.len();
+            let rise = if now > before { self.rule.rise(before, now) } else { 0.0 };
+            let mut best: Option<(usize, f64)> = None;
+            for (at, &row) in candidates.iter().enumerate() {
+                let key = self.key(row, squared[at]);
+                let tied = key >= bar.0 && row < bar.1 && rise == 0.0;
+                let ahead = squared[at] >= 0.0 && (tied || key > bar.0 + rise);
+                if ahead && best.is_none_or(|(_, value)| key > value) {
+                    best = Some((at, key));
+                }
+            }
+            let Some((at, _)) = best else { break };
+            let full = self.emit(candidates[at], squared[at])?;
+            squared[at] = -1.0;
+            if full {
+                for (&row, squared) in candidates.iter().zip(&mut squared) {
+                    *squared = if self.squared[row] < 0.0 { -1.0 } else { *squared };
+                }
+            }
+            let centre = self.known.centres.exact(self.known.centres.len() - 1);
+            let quick = &quick_rows[at * d..(at + 1) * d];
+            found.clear();
+            let (rows, squares) = (&quick_rows, &squared);
+            dispatch(
+                par.level,
+                MightBeNearer { rows, row: quick, metric, squared: squares, found: &mut found },
+            );
+            self.work.distances += candidates.len();
+            for &near in &found {
+                let candidate = candidates[near];
+                exact_row(self.rows.read(candidate..candidate + 1, &mut block), metric, &mut row);
+                exact(std::iter::once(&row[..]), centre, metric, par.level, |squared| distance = squared);
+                squared[near] = squared[near].min(distance);
+            }
+            watch.ask(par, self.picks.indices.len() as f64 / k as f64)?;
+        }
+        let seen = small(self.known.centres.len());
+        for (&row, &squared) in candidates.iter().zip(&squared) {
+            self.squared[row] = squared;
+            self.seen[row] = seen;
+        }
+        Ok(())
+    }
+}
+
+/// A number of centres, of which there are fewer than 2^32.
+#[expect(clippy::cast_possible_truncation, reason = "memory ends long before")]
+fn small(count: usize) -> u32 {
+    count as u32
+}
