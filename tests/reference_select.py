@@ -6,11 +6,16 @@ import numpy as np
 
 
 def normalised(rows):
-    """Scale rows to length 1 unless they are 0, each operation rounded, squares added from left to right."""
+    """Scale rows to length 1 unless they are 0: by a power of 2, then by 1 / norm, each operation rounded."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    scaled = rows / np.where(largest > 0, largest, 1)
-    norm = np.sqrt(np.cumsum(scaled * scaled, axis=1)[:, -1:])
-    return scaled / np.where(norm > 0, norm, 1)
+    scaled = rows * np.ldexp(1.0, 1 - np.frexp(np.where(largest > 0, largest, 1))[1])
+    padded = np.pad(scaled, ((0, 0), (0, -rows.shape[1] % 8)))
+    norm = np.sqrt(tree(np.cumsum(padded.reshape(len(rows), -1, 8) ** 2, axis=1)[:, -1].T))[:, None]
+    return scaled * (1 / np.where(norm > 0, norm, 1))
+
+
+def tree(s):
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 
 
 def compared(rows, metric):
@@ -27,8 +32,7 @@ def squared_to(rows, row, metric):
     for at in range(0, rows.shape[1], 8):
         difference = rows[:, at : at + 8] - row[at : at + 8]
         sums += difference * difference
-    s = sums.T
-    squared = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+    squared = tree(sums.T)
     if metric == "cosine":
         squared[~rows.any(axis=1) | ~row.any()] = 2
     return squared

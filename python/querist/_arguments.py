@@ -79,13 +79,13 @@ def labeled_rows(labeled: Any, n: int, d: int) -> tuple[NDArray[np.int64], NDArr
     return none, rows
 
 
-def cast(outside: NDArray[np.float64], pool: NDArray[Any]) -> NDArray[Any]:
+def cast(outside: NDArray[np.float64], pool: Any) -> NDArray[Any]:
     """Give rows from outside in the float type that the pool is read in; what does not fit is infinite."""
     with np.errstate(over="ignore"):
         return outside.astype(np.float64 if pool.dtype.itemsize == 8 else np.float32)
 
 
-def taken(pool: NDArray[Any], labeled: ArrayLike | None) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+def taken(pool: Any, labeled: ArrayLike | None) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
     """Give the labelled rows of the pool, and those from outside in its float type."""
     if labeled is None:
         return np.zeros(0, np.int64), None

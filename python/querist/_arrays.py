@@ -1,4 +1,7 @@
-"""The one input ladder: from whatever holds numbers to a numpy array, without a copy if there is a way."""
+"""The one input ladder: from whatever holds numbers to a numpy array, without a copy if there is a way.
+
+Sparse matrices stay sparse where a function takes them.
+"""
 
 from __future__ import annotations
 
@@ -91,3 +94,24 @@ def _bfloat16_bits(given: Any, argument: str) -> NDArray[Any]:
 
     bits: NDArray[Any] = np.from_dlpack(given.view(torch.int16))
     return bits.view(ml_dtypes.bfloat16)
+
+
+def is_sparse(given: Any) -> bool:
+    """Tell a scipy sparse matrix or array, of any format."""
+    return isinstance(getattr(given, "format", None), str) and hasattr(given, "tocsr")
+
+
+def as_matrix(given: Any, argument: str) -> Any:
+    """Give a numpy array as `as_array` does, or of a sparse matrix its CSR form.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `as_array`; also if a sparse array is not of two dimensions.
+    """
+    if not is_sparse(given):
+        return as_array(given, argument)
+    if len(given.shape) != 2:
+        msg = f"{argument}: expected shape (n, d), got {given.shape}"
+        raise ValueError(msg)
+    return given.tocsr()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
 from querist._arguments import count, finite
-from querist._arrays import as_array
+from querist._arrays import as_array, as_matrix, is_sparse
 from querist._deadline import Deadline
 from querist._seed import Seed
 
@@ -337,60 +337,18 @@ def _linear(
     n_threads: int | None,
     deadline: Deadline,
 ) -> NDArray[Any]:
-    sparse = _csr(features, "features")
-    others = None if reference is None else _csr(reference, "reference")
-    if reference is not None and (sparse is None) != (others is None):
-        msg = "reference: expected a sparse matrix if and only if features is one, got one of each"
-        raise ValueError(msg)
-    if sparse is None:
-        pool = _dense(features, "features", metric)
-        dense = None
-        if reference is None:
-            _check_others(len(pool), counts)
-        else:
-            dense = _dense(reference, "reference", metric)
-            _check_reference(dense.shape, pool.shape[1])
-        return _core.linear_density(pool, metric, dense, counts, shift, out, n_threads, deadline.left())
-    n, d = sparse.shape
-    triple = None
-    if others is None:
-        _check_others(n, counts)
-    else:
-        _check_reference(others.shape, d)
-        triple = (others.data, others.indices, others.indptr)
-    return _core.linear_density_csr(
-        sparse.data,
-        sparse.indices,
-        sparse.indptr,
-        d,
-        metric,
-        triple,
-        counts,
-        shift,
-        out,
-        n_threads,
-        deadline.left(),
-    )
-
-
-def _csr(given: Any, argument: str) -> Any:
-    """Give the matrix in CSR with each entry once, or None if it is not sparse."""
-    if isinstance(getattr(given, "format", None), str) and hasattr(given, "tocsr"):
-        given = given.tocsr()
-    parts = ("data", "indices", "indptr", "shape")
-    if getattr(given, "format", None) != "csr" or not all(hasattr(given, part) for part in parts):
-        return None
-    if len(given.shape) != 2:
-        msg = f"{argument}: expected shape (n, d), got {given.shape}"
-        raise ValueError(msg)
-    if not getattr(given, "has_canonical_format", True):
-        given = given.copy()
-        given.sum_duplicates()
-    return given
+    pool = as_matrix(features, "features")
+    others = None if reference is None else as_matrix(reference, "reference")
+    if pool.ndim == 2:
+        if others is None:
+            _check_others(pool.shape[0], counts)
+        elif others.ndim == 2:
+            _check_reference(others.shape, pool.shape[1])
+    return _core.linear_density(pool, metric, others, counts, shift, out, n_threads, deadline.left())
 
 
 def _dense(given: Any, argument: str, metric: str) -> NDArray[Any]:
-    if _csr(given, argument) is not None:
+    if is_sparse(given):
         msg = (
             f"{argument}: expected a dense array for the metric {metric!r}, got a sparse matrix; "
             f"the metrics of information_density for sparse ones are {LINEAR}"
@@ -421,12 +379,12 @@ def _check_progress(progress: Any) -> None:
         raise TypeError(msg)
 
 
-def kernel_gamma(given: Any, pool: NDArray[Any], n_threads: int | None, deadline: Deadline) -> float:
+def kernel_gamma(given: Any, pool: Any, n_threads: int | None, deadline: Deadline) -> float:
     if isinstance(given, str):
         if given != "scale":
             msg = f'gamma: expected "scale" or a number, got {given!r}'
             raise ValueError(msg)
-        variance = _core.spread(pool, n_threads, deadline.left()) if pool.size else 0.0
+        variance = _core.spread(pool, n_threads, deadline.left()) if 0 not in pool.shape else 0.0
         return 1 / (pool.shape[1] * variance) if variance > 0 else 1.0
     return finite(given, "gamma", least="above 0")
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
 from querist._arguments import checked_weights, still_open, taken
-from querist._arrays import as_array
+from querist._arrays import as_matrix
 from querist._deadline import Deadline
 from querist._density import kernel_gamma
 from querist._picks import Picks
@@ -39,7 +39,8 @@ def facility_location(
     Parameters
     ----------
     features : array_like, shape (n, d)
-        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite.
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place; or a
+        scipy sparse matrix of float32 or float64. All finite.
     k : int
         How many rows.
     weights : array_like, shape (n,), optional
@@ -93,17 +94,17 @@ def facility_location(
     array([1, 3])
     """
     time = Deadline(deadline)
-    array = as_array(features, "features")
+    array = as_matrix(features, "features")
     width = kernel_gamma(gamma, array, n_threads, time) if kernel == "rbf" else 1.0
     return cover(
         array,
         k,
         kernel=kernel,
         gamma=width,
-        weights=None if weights is None else covered_weights(weights, len(array)),
+        weights=None if weights is None else covered_weights(weights, array.shape[0]),
         labeled=labeled,
         available=available,
-        limits=quotas(groups, quota, len(array), k),
+        limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         time=time,
     )
@@ -119,7 +120,7 @@ def covered_weights(weights: ArrayLike, n: int, argument: str = "weights") -> ND
 
 
 def cover(
-    array: NDArray[Any],
+    array: Any,
     k: int,
     *,
     kernel: str,
@@ -133,7 +134,7 @@ def cover(
 ) -> Picks:
     """Pick greedily what covers the pool best; the kernel is one of the core's names."""
     rows, outside = taken(array, labeled)
-    mask = still_open(len(array), rows, available)
+    mask = still_open(array.shape[0], rows, available)
     indices, values, evaluated = _core.facility_location(
         array, k, kernel, gamma, rows.tolist(), outside, weights, mask, limits, n_threads, time.left()
     )

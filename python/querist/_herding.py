@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from querist._arguments import finite, taken
-from querist._arrays import as_array
+from querist._arrays import as_matrix, is_sparse
 from querist._deadline import Deadline
 from querist._density import knn_density
 from querist._facility_location import cover, covered_weights
@@ -70,7 +72,7 @@ def max_herding(
     >>> qr.select.max_herding(pool, 2).indices
     array([1, 3])
     """
-    array = as_array(features, "features")
+    array = as_matrix(features, "features")
     return cover(
         array,
         k,
@@ -79,7 +81,7 @@ def max_herding(
         weights=None,
         labeled=labeled,
         available=available,
-        limits=quotas(groups, quota, len(array), k),
+        limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         time=Deadline(deadline),
     )
@@ -146,8 +148,8 @@ def uncertainty_herding(
     array([3, 1])
     """
     time = Deadline(deadline)
-    array = as_array(features, "features")
-    worth = covered_weights(scores, len(array), "scores")
+    array = as_matrix(features, "features")
+    worth = covered_weights(scores, array.shape[0], "scores")
     if gamma is None:
         width = _narrowing_gamma(array, labeled, n_threads, time)
     else:
@@ -160,7 +162,7 @@ def uncertainty_herding(
         weights=worth,
         labeled=labeled,
         available=available,
-        limits=quotas(groups, quota, len(array), k),
+        limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         time=time,
     )
@@ -168,11 +170,10 @@ def uncertainty_herding(
     return picks
 
 
-def _narrowing_gamma(
-    array: np.ndarray, labeled: ArrayLike | None, n_threads: int | None, time: Deadline
-) -> float:
+def _narrowing_gamma(array: Any, labeled: ArrayLike | None, n_threads: int | None, time: Deadline) -> float:
     rows, outside = taken(array, labeled)
-    centres = (array[rows] if outside is None else outside).astype(np.float64)
+    centres: Any = array[rows] if outside is None else outside
+    centres = (centres.toarray() if is_sparse(centres) else centres).astype(np.float64)
     lengths = np.linalg.norm(centres, axis=1, keepdims=True)
     units = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
     # Directions that differ by rounding alone are one.

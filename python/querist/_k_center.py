@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
 from querist._arguments import checked_weights, count, row_numbers, still_open, taken
-from querist._arrays import as_array
+from querist._arrays import as_matrix
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 
@@ -39,7 +39,8 @@ def k_center(
     Parameters
     ----------
     features : array_like, shape (n, d)
-        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite.
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place; or a
+        scipy sparse matrix of float32 or float64. All finite.
     k : int
         How many rows.
     labeled : array_like, optional
@@ -79,8 +80,9 @@ def k_center(
     Notes
     -----
     With nothing labelled everything is infinitely far: the first pick is the row of the largest weight, or
-    row 0. O(n) numbers of memory and k rows; the time is that of the rows that come near the top, often a
-    few hundredths of n k distances.
+    row 0. O(n) numbers of memory and all centres, kept dense; the time is that of the rows that come near the
+    top, often a few hundredths of n k distances. Sparse rows are filled up with zeros as they are
+    read, so that a distance takes O(d).
 
     References
     ----------
@@ -139,9 +141,9 @@ class KCenter:
     def __init__(
         self, features: ArrayLike, *, labeled: ArrayLike | None = None, metric: Metric = "euclidean"
     ) -> None:
-        self._features = as_array(features, "features")
+        self._features = as_matrix(features, "features")
         self._core = _core.KCenter(self._features, metric)
-        self._open = np.ones(len(self._features), bool)
+        self._open = np.ones(self._features.shape[0], bool)
         rows, outside = taken(self._features, labeled)
         self._core.add(rows.tolist())
         self._open[rows] = False
@@ -161,7 +163,7 @@ class KCenter:
         TypeError, ValueError
             If it is not that, or a row is not finite.
         """
-        rows = row_numbers(indices, len(self._features), "indices")
+        rows = row_numbers(indices, self._features.shape[0], "indices")
         rows = rows[self._open[rows]]
         self._core.add(rows.tolist())
         self._open[rows] = False
@@ -189,7 +191,7 @@ class KCenter:
         Picks
             As `k_center` gives them.
         """
-        n = len(self._features)
+        n = self._features.shape[0]
         worth = None if weights is None else checked_weights(weights, n)
         mask = still_open(n, np.flatnonzero(~self._open), available)
         limits = quotas(groups, quota, n, k)
@@ -245,8 +247,8 @@ def coverage(
     >>> qr.select.coverage(pool, [3, 0])
     (array([0, 0, 3, 3]), array([0., 1., 4., 0.]))
     """
-    array = as_array(features, "features")
+    array = as_matrix(features, "features")
     given: Any = picks.indices if isinstance(picks, Picks) else picks
-    rows = row_numbers(given, len(array), "picks")
+    rows = row_numbers(given, array.shape[0], "picks")
     places, distance = _core.nearest(array, rows.tolist(), metric, n_threads, deadline)
     return rows[places], distance

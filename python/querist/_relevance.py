@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
 from querist._arguments import checked_scores, finite, still_open, taken
-from querist._arrays import as_array
+from querist._arrays import as_matrix
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 
@@ -38,8 +38,8 @@ def mmr(
         One number a row, as it is: scale it so that it can be weighed against a cosine. A row scored NaN is
         never picked.
     features : array_like, shape (n, d)
-        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite. A
-        row of zeros has cosine 0 to everything.
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place; or a
+        scipy sparse matrix of float32 or float64. All finite. A row of zeros has cosine 0 to everything.
     k : int
         How many rows.
     trade_off : float, default 0.5
@@ -80,7 +80,7 @@ def mmr(
     if weight > 1:
         msg = f"trade_off: expected a number from 0 to 1, got {trade_off}"
         raise ValueError(msg)
-    array = as_array(features, "features")
+    array = as_matrix(features, "features")
     return _greedy(
         scores,
         array,
@@ -88,7 +88,7 @@ def mmr(
         trade_off=weight,
         labeled=labeled,
         available=available,
-        limits=quotas(groups, quota, len(array), k),
+        limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         deadline=deadline,
     )
@@ -116,7 +116,8 @@ def ranked_batch(
     scores : array_like, shape (n,)
         Uncertainties, best between 0 and 1. A row scored NaN is never picked.
     features : array_like, shape (n, d)
-        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite.
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place; or a
+        scipy sparse matrix of float32 or float64. All finite.
     k : int
         How many rows.
     labeled : array_like or None
@@ -152,7 +153,7 @@ def ranked_batch(
     >>> qr.select.ranked_batch([0.1, 0.2, 0.3, 0.3], pool, 2, labeled=[0]).indices
     array([3, 2])
     """
-    array = as_array(features, "features")
+    array = as_matrix(features, "features")
     return _greedy(
         scores,
         array,
@@ -160,7 +161,7 @@ def ranked_batch(
         trade_off=None,
         labeled=labeled,
         available=available,
-        limits=quotas(groups, quota, len(array), k),
+        limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         deadline=deadline,
     )
@@ -168,7 +169,7 @@ def ranked_batch(
 
 def _greedy(
     scores: ArrayLike,
-    array: NDArray[Any],
+    array: Any,
     k: int,
     *,
     trade_off: float | None,
@@ -179,8 +180,8 @@ def _greedy(
     deadline: float | None,
 ) -> Picks:
     rows, outside = taken(array, labeled)
-    worth = checked_scores(scores, len(array))
-    mask = still_open(len(array), rows, available)
+    worth = checked_scores(scores, array.shape[0])
+    mask = still_open(array.shape[0], rows, available)
     indices, values, distances = _core.relevant(
         worth, array, k, trade_off, rows.tolist(), outside, mask, limits, n_threads, deadline
     )

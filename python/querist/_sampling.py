@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from querist import _core
 from querist._arguments import checked_weights, finite, still_open, taken
-from querist._arrays import as_array
+from querist._arrays import as_array, as_matrix
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 from querist._seed import Seed, drawn_seed
@@ -106,7 +106,8 @@ def k_means_pp(
     Parameters
     ----------
     features : array_like, shape (n, d)
-        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place. All finite.
+        The pool: float16, bfloat16, float32 or float64, in any memory layout, read in place; or a
+        scipy sparse matrix of float32 or float64. All finite.
     k : int
         How many rows.
     labeled : array_like, optional
@@ -153,8 +154,8 @@ def k_means_pp(
     array([9.])
     """
     start = drawn_seed(seed)
-    array = as_array(features, "features")
-    n = len(array)
+    array = as_matrix(features, "features")
+    n = array.shape[0]
     rows, outside = taken(array, labeled)
     worth = None if weights is None else checked_weights(weights, n)
     mask = still_open(n, rows, available)

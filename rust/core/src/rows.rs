@@ -2,7 +2,7 @@
 //!
 //! [`Rows::read`] hands out rows in place where they lie side by side, and otherwise gathers them into a small
 //! block of the calling thread: any signed byte strides, misaligned, in the other byte order, float16 and
-//! bfloat16 widened. So no kernel knows about layout, layout cannot change a bit of a result, and nothing the size
+//! bfloat16 widened, sparse rows (CSR) filled up with zeros. So no kernel knows about layout, layout cannot change a bit of a result, and nothing the size
 //! of the input is ever copied.
 
 pub mod integers;
@@ -12,7 +12,9 @@ use std::ops::Range;
 
 use half::{bf16, f16};
 
+use crate::error::Error;
 use crate::real::Real;
+use integers::Integers;
 
 /// How the elements of [`Rows`] are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,25 @@ pub struct Rows<'a, T> {
     column_stride: isize,
     stored: Stored,
     swapped: bool,
+    /// Where numbers belong, if only those that are not 0 are stored: then number j is `j * row_stride` from the start.
+    sparse: Option<Csr<'a>>,
     borrow: PhantomData<&'a [T]>,
+}
+
+/// Of row i the numbers from `starts[i]` to `starts[i + 1]`, in the columns `columns`; one row of integers each.
+#[derive(Debug, Clone, Copy)]
+struct Csr<'a> {
+    columns: Integers<'a>,
+    starts: Integers<'a>,
+    stored: usize,
+}
+
+impl Csr<'_> {
+    /// The numbers of a row; none where `starts` makes no sense, and no more than are stored.
+    fn range(&self, i: usize) -> Range<usize> {
+        let start = |i| self.starts.get(0, i).and_then(|start| usize::try_from(start).ok()).unwrap_or(0);
+        start(i)..start(i + 1).min(self.stored)
+    }
 }
 
 // SAFETY: Rows only ever reads, and the constructor's caller vouches for the memory for 'a, as a shared slice would.
@@ -61,8 +81,44 @@ impl<'a, T: Real> Rows<'a, T> {
             column_stride: size.cast_signed(),
             stored: Stored::Same,
             swapped: false,
+            sparse: None,
             borrow: PhantomData,
         }
+    }
+
+    /// Rows in CSR form, read as if they were dense: `data` has one number a row, and there is one more of `starts` than rows.
+    /// A column that is there twice counts as the sum. O(nnz), to see that all numbers belong somewhere.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `starts` does not rise or a column is not below `width`.
+    pub fn sparse(
+        data: Self,
+        columns: Integers<'a>,
+        starts: Integers<'a>,
+        width: usize,
+        argument: &'static str,
+    ) -> Result<Self, Error> {
+        let (n, stored) = (starts.shape().1.saturating_sub(1), data.len().min(columns.shape().1));
+        let csr = Csr { columns, starts, stored };
+        let wrong =
+            |expected, row| Err(Error::Shape { argument, expected, got: format!("row {row} outside") });
+        let mut end = 0;
+        for i in 0..n {
+            let bounds = (starts.get(0, i), starts.get(0, i + 1));
+            let rises = matches!(bounds, (Some(from), Some(to)) if from == end && from <= to);
+            let fits = bounds.1.and_then(|to| usize::try_from(to).ok()).is_some_and(|to| to <= stored);
+            if !rises || !fits {
+                return wrong(format!("indptr that rises from 0 to {stored}"), i);
+            }
+            end = bounds.1.unwrap_or(end);
+            for at in csr.range(i) {
+                let column = columns.get(0, at).and_then(|column| usize::try_from(column).ok());
+                if column.is_none_or(|column| column >= width) {
+                    return wrong(format!("column indices below {width}"), i);
+                }
+            }
+        }
+        Ok(Self { n, width, column_stride: 0, sparse: Some(csr), ..data })
     }
 
     /// Rows anywhere in memory.
@@ -78,7 +134,17 @@ impl<'a, T: Real> Rows<'a, T> {
         stored: Stored,
         swapped: bool,
     ) -> Self {
-        Self { start, n, width, row_stride, column_stride, stored, swapped, borrow: PhantomData }
+        Self {
+            start,
+            n,
+            width,
+            row_stride,
+            column_stride,
+            stored,
+            swapped,
+            sparse: None,
+            borrow: PhantomData,
+        }
     }
 
     /// How many rows.
@@ -119,6 +185,7 @@ impl<'a, T: Real> Rows<'a, T> {
     fn whole_rows(&self) -> Option<isize> {
         let (size, align) = (size_of::<T>().cast_signed(), align_of::<T>().cast_signed());
         let whole = self.stored == Stored::Same
+            && self.sparse.is_none()
             && !self.swapped
             && self.start.addr().is_multiple_of(align_of::<T>())
             && (self.column_stride == size || self.width == 1)
@@ -145,6 +212,17 @@ impl<'a, T: Real> Rows<'a, T> {
         }
         block.clear();
         block.resize(rows.len() * self.width, T::ZERO);
+        if let Some(csr) = &self.sparse {
+            for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
+                for at in csr.range(i) {
+                    let column = csr.columns.get(0, at).and_then(|column| usize::try_from(column).ok());
+                    if let Some(x) = column.and_then(|column| out.get_mut(column)) {
+                        *x = *x + self.at(at.cast_signed() * self.row_stride);
+                    }
+                }
+            }
+            return block;
+        }
         // The smaller stride runs inside: whole cache lines are used up, in Fortran order too.
         if let Some(step) = self.whole_rows() {
             for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
@@ -177,8 +255,13 @@ impl<'a, T: Real> Rows<'a, T> {
     #[inline]
     fn element(&self, i: usize, j: usize) -> T {
         debug_assert!(i < self.n && j < self.width);
-        let offset = i.cast_signed() * self.row_stride + j.cast_signed() * self.column_stride;
-        // SAFETY: i < n and j < width: inside the memory that the caller of `new` vouched for.
+        self.at(i.cast_signed() * self.row_stride + j.cast_signed() * self.column_stride)
+    }
+
+    /// The number at an offset: that of an element, or of one of the numbers of sparse rows.
+    #[inline]
+    fn at(&self, offset: isize) -> T {
+        // SAFETY: inside the memory that the caller of `new` vouched for.
         let at = unsafe { self.start.offset(offset) };
         match self.stored {
             // SAFETY: size_of::<T>() readable bytes, and read_unaligned asks for no alignment.
@@ -210,8 +293,8 @@ impl<'a> Rows<'a, f32> {
     #[must_use]
     pub fn widened(self) -> Rows<'a, f64> {
         let stored = if self.stored == Stored::Same { Stored::Single } else { self.stored };
-        let Self { start, n, width, row_stride, column_stride, swapped, .. } = self;
-        Rows { start, n, width, row_stride, column_stride, stored, swapped, borrow: PhantomData }
+        let Self { start, n, width, row_stride, column_stride, swapped, sparse, .. } = self;
+        Rows { start, n, width, row_stride, column_stride, stored, swapped, sparse, borrow: PhantomData }
     }
 }
 

@@ -43,19 +43,13 @@ pub(crate) enum Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Of an array of features and perhaps another.
-    pub(crate) fn of(
-        array: &'a Bound<'_, PyUntypedArray>,
-        other: Option<&'a Bound<'_, PyUntypedArray>>,
-        other_argument: &str,
-    ) -> PyResult<Self> {
-        let first = rows(array, "features")?.0;
-        let second = other.map(|other| rows(other, other_argument)).transpose()?.map(|(rows, _)| rows);
-        Ok(match (first, second) {
+    /// Of one, and perhaps another.
+    pub(crate) fn of(first: Floats<'a>, second: Option<Floats<'a>>) -> Self {
+        match (first, second) {
             (Floats::Single(first), None) => Self::Single(first, None),
             (Floats::Single(first), Some(Floats::Single(second))) => Self::Single(first, Some(second)),
             (first, second) => Self::Double(first.wide(), second.map(Floats::wide)),
-        })
+        }
     }
 }
 

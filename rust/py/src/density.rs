@@ -3,7 +3,8 @@
 use numpy::{Element, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use querist_core::density::{linear, nearest, pairwise, sparse, work};
+use querist_core::density::sparse::{self, Sparse};
+use querist_core::density::{linear, nearest, pairwise, work};
 use querist_core::exact::Metric;
 use querist_core::real::Real;
 use querist_core::rows::Rows;
@@ -13,6 +14,7 @@ use querist_core::tile::matrix_product;
 use crate::arguments;
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats, Pair};
+use crate::matrix::{Csr, Matrix};
 use crate::score::outputs;
 
 fn unknown(metric: &str, expected: &str) -> PyErr {
@@ -44,13 +46,30 @@ pub(crate) fn linear_density<'py>(
     deadline: Option<f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::features(features, "features")?;
-    let reference = reference.map(|reference| arguments::features(reference, "reference")).transpose()?;
     let options = options(metric, include_self, shift)?;
+    let pool = Matrix::of(features, "features")?;
+    let others = reference.map(|reference| Matrix::of(reference, "reference")).transpose()?;
     let out = out.map(std::slice::from_ref);
-    match Pair::of(&array, reference.as_ref(), "reference")? {
-        Pair::Single(rows, others) => linear_of(py, &array, &rows, others.as_ref(), options, out, &limits),
-        Pair::Double(rows, others) => linear_of(py, &array, &rows, others.as_ref(), options, out, &limits),
+    match (&pool, &others) {
+        (Matrix::Dense(array), None | Some(Matrix::Dense(_))) => {
+            let others = others.as_ref().map(|others| others.rows("reference")).transpose()?;
+            match Pair::of(pool.rows("features")?, others) {
+                Pair::Single(rows, others) => {
+                    linear_of(py, array, &rows, others.as_ref(), options, out, &limits)
+                }
+                Pair::Double(rows, others) => {
+                    linear_of(py, array, &rows, others.as_ref(), options, out, &limits)
+                }
+            }
+        }
+        (Matrix::Sparse(csr), None) => sparse_of(py, csr, None, options, out, &limits),
+        (Matrix::Sparse(csr), Some(Matrix::Sparse(others))) => {
+            sparse_of(py, csr, Some(others), options, out, &limits)
+        }
+        _ => {
+            let text = "reference: expected a sparse matrix if and only if features is one, got one of each";
+            Err(PyValueError::new_err(text))
+        }
     }
 }
 
@@ -70,99 +89,41 @@ fn linear_of<'py, T: Real + Element>(
     Ok(arrays.swap_remove(0))
 }
 
-/// A CSR matrix: data, indices, indptr.
-type Csr<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
-
-/// The arrays of a CSR matrix.
-struct CsrArrays<'py> {
-    data: Bound<'py, PyUntypedArray>,
-    indices: Bound<'py, PyUntypedArray>,
-    starts: Bound<'py, PyUntypedArray>,
-}
-
-impl<'py> CsrArrays<'py> {
-    fn of(csr: &Csr<'py>, argument: &str) -> PyResult<Self> {
-        let data = arguments::array(&csr.0, argument)?;
-        let one_row = |given: &Bound<'py, PyAny>| -> PyResult<Bound<'py, PyUntypedArray>> {
-            let array = arguments::array(given, argument)?;
-            arguments::check_ndim(&array, 1, argument, "(n,)")?;
-            Ok(array.call_method1("reshape", (1, -1))?.cast_into()?)
-        };
-        arguments::check_ndim(&data, 1, argument, "(n,)")?;
-        Ok(Self { data, indices: one_row(&csr.1)?, starts: one_row(&csr.2)? })
-    }
-
-    fn sparse<'a, T: Real>(
-        &'a self,
-        data: Rows<'a, T>,
-        width: usize,
-        argument: &str,
-    ) -> PyResult<sparse::Sparse<'a, T>> {
-        let columns = capi::integers(&self.indices, 0, argument)?;
-        let starts = capi::integers(&self.starts, 0, argument)?;
-        Ok(sparse::Sparse { data, columns, starts, width })
-    }
-}
-
-/// The same for CSR matrices.
-#[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "a public signature")]
-pub(crate) fn linear_density_csr<'py>(
+fn sparse_of<'py>(
     py: Python<'py>,
-    data: Bound<'py, PyAny>,
-    indices: Bound<'py, PyAny>,
-    indptr: Bound<'py, PyAny>,
-    n_columns: usize,
-    metric: &str,
-    reference: Option<Csr<'py>>,
-    include_self: bool,
-    shift: bool,
-    out: Option<&Bound<'py, PyAny>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let limits = Limits::new(n_threads, deadline)?;
-    let options = options(metric, include_self, shift)?;
-    let pool = CsrArrays::of(&(data, indices, indptr), "features")?;
-    let others = reference.map(|csr| CsrArrays::of(&csr, "reference")).transpose()?;
-    let out = out.map(std::slice::from_ref);
-    let other_data = others.as_ref().map(|others| capi::rows(&others.data, "reference")).transpose()?;
-    match (capi::rows(&pool.data, "features")?.0, other_data.map(|(rows, _)| rows)) {
-        (Floats::Single(rows), None) => {
-            let rows = pool.sparse(rows, n_columns, "features")?;
-            sparse_of(py, &pool.data, &rows, None, options, out, &limits)
-        }
-        (Floats::Single(rows), Some(Floats::Single(other))) => {
-            let rows = pool.sparse(rows, n_columns, "features")?;
-            let other =
-                others.as_ref().map(|others| others.sparse(other, n_columns, "reference")).transpose()?;
-            sparse_of(py, &pool.data, &rows, other.as_ref(), options, out, &limits)
-        }
-        (rows, other) => {
-            let rows = pool.sparse(rows.wide(), n_columns, "features")?;
-            let other = match (&others, other) {
-                (Some(others), Some(other)) => Some(others.sparse(other.wide(), n_columns, "reference")?),
-                _ => None,
-            };
-            sparse_of(py, &pool.data, &rows, other.as_ref(), options, out, &limits)
-        }
-    }
-}
-
-fn sparse_of<'py, T: Real + Element>(
-    py: Python<'py>,
-    data: &Bound<'py, PyUntypedArray>,
-    rows: &sparse::Sparse<'_, T>,
-    reference: Option<&sparse::Sparse<'_, T>>,
+    csr: &Csr<'py>,
+    others: Option<&Csr<'py>>,
     options: linear::Options,
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (mut arrays, mut slices) = outputs::<T>(py, data, rows.len(), 1, out)?;
-    let slice = slices.pop().unwrap_or_default();
-    let size = data.len() + reference.map_or(0, |reference| reference.data.len());
-    call(py, limits, size, |par| sparse::density(rows, reference, options, slice, par))?;
-    Ok(arrays.swap_remove(0))
+    fn run<'py, T: Real + Element>(
+        py: Python<'py>,
+        data: &Bound<'py, PyUntypedArray>,
+        (rows, reference): (Sparse<'_, T>, Option<Sparse<'_, T>>),
+        options: linear::Options,
+        out: Option<&[Bound<'py, PyAny>]>,
+        limits: &Limits,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (mut arrays, mut slices) = outputs::<T>(py, data, rows.len(), 1, out)?;
+        let slice = slices.pop().unwrap_or_default();
+        let size = data.len() + reference.as_ref().map_or(0, |reference| reference.data.len());
+        call(py, limits, size, |par| sparse::density(&rows, reference.as_ref(), options, slice, par))?;
+        Ok(arrays.swap_remove(0))
+    }
+    let other_data = others.map(|others| capi::rows(&others.data, "reference")).transpose()?;
+    match Pair::of(capi::rows(&csr.data, "features")?.0, other_data.map(|(floats, _)| floats)) {
+        Pair::Single(data, other) => {
+            let reference = others.zip(other).map(|(others, data)| others.sparse(data, "reference"));
+            let rows = (csr.sparse(data, "features")?, reference.transpose()?);
+            run(py, &csr.data, rows, options, out, limits)
+        }
+        Pair::Double(data, other) => {
+            let reference = others.zip(other).map(|(others, data)| others.sparse(data, "reference"));
+            let rows = (csr.sparse(data, "features")?, reference.transpose()?);
+            run(py, &csr.data, rows, options, out, limits)
+        }
+    }
 }
 
 /// The mean of a kernel of the distance; also the sum of its squares if asked for.
@@ -192,7 +153,8 @@ pub(crate) fn pairwise_density<'py>(
     };
     let request = pairwise::Request { similarity, include_self, own: own.as_deref(), squares };
     let out = out.map(std::slice::from_ref);
-    match Pair::of(&array, reference.as_ref(), "reference")? {
+    let others = reference.as_ref().map(|others| capi::rows(others, "reference")).transpose()?;
+    match Pair::of(capi::rows(&array, "features")?.0, others.map(|(floats, _)| floats)) {
         Pair::Single(rows, others) => pairs(py, &array, &rows, others.as_ref(), &request, out, &limits),
         Pair::Double(rows, others) => pairs(py, &array, &rows, others.as_ref(), &request, out, &limits),
     }
@@ -224,10 +186,14 @@ pub(crate) fn spread(
     deadline: Option<f64>,
 ) -> PyResult<f64> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::features(features, "features")?;
-    match capi::rows(&array, "features")?.0 {
-        Floats::Single(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
-        Floats::Double(rows) => call(py, &limits, array.len(), |par| variance(&rows, "features", par)),
+    let matrix = Matrix::of(features, "features")?;
+    match matrix.rows("features")? {
+        Floats::Single(rows) => {
+            call(py, &limits, matrix.shape().0 * matrix.shape().1, |par| variance(&rows, "features", par))
+        }
+        Floats::Double(rows) => {
+            call(py, &limits, matrix.shape().0 * matrix.shape().1, |par| variance(&rows, "features", par))
+        }
     }
 }
 

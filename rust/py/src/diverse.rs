@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use querist_core::density::work;
@@ -22,13 +22,14 @@ use querist_core::select::{self as core, Open, Picks};
 use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats, Pair};
+use crate::matrix::Matrix;
 use crate::score::tolerance;
 use crate::select::picks;
 
 /// What is known of a pool between picks.
 #[pyclass(frozen)]
 pub(crate) struct KCenter {
-    features: Py<PyUntypedArray>,
+    features: Py<PyAny>,
     metric: Metric,
     known: Mutex<Either>,
 }
@@ -47,21 +48,19 @@ fn large(size: usize) -> usize {
 impl KCenter {
     #[new]
     fn new(given: &Bound<'_, PyAny>, metric: &str) -> PyResult<Self> {
-        let array = arguments::features(given, "features")?;
         let metric = arguments::metric(metric)?;
-        let known = match capi::rows(&array, "features")?.0 {
+        let known = match Matrix::of(given, "features")?.rows("features")? {
             Floats::Single(rows) => Either::Single(Known::new(&rows, metric)),
             Floats::Double(rows) => Either::Double(Known::new(&rows, metric)),
         };
-        Ok(Self { features: array.unbind(), metric, known: Mutex::new(known) })
+        Ok(Self { features: given.clone().unbind(), metric, known: Mutex::new(known) })
     }
 
     /// Makes centres of rows: of the pool, or of an array of the same width.
     #[pyo3(signature = (rows, outside=None))]
     fn add(&self, py: Python<'_>, rows: Vec<usize>, outside: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let pool = self.features.bind(py).clone();
-        let array = outside.map_or(Ok(pool), |given| arguments::features(given, "labeled"))?;
-        let given = capi::rows(&array, "labeled")?.0;
+        let matrix = Matrix::of(outside.unwrap_or(self.features.bind(py)), "labeled")?;
+        let given = matrix.rows("labeled")?;
         let limits = Limits::new(Some(1), None)?;
         let argument = if outside.is_some() { "labeled" } else { "features" };
         call(py, &limits, large(0), |_| {
@@ -86,14 +85,15 @@ impl KCenter {
         deadline: Option<f64>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize, usize)> {
         let limits = Limits::new(n_threads, deadline)?;
-        let array = self.features.bind(py);
+        let matrix = Matrix::of(self.features.bind(py), "features")?;
+        let (n, d) = matrix.shape();
         let k = arguments::count(k, "k")?;
-        let pickable = Pickable::new(available, quota, array.shape()[0])?;
+        let pickable = Pickable::new(available, quota, n)?;
         let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
         let rule = Farthest { metric: self.metric, weights: weights.as_deref() };
         let open = pickable.open();
-        let given = capi::rows(array, "features")?.0;
-        let (found, done) = call(py, &limits, large(array.len()), |par| {
+        let given = matrix.rows("features")?;
+        let (found, done) = call(py, &limits, large(n * d), |par| {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *known, &given) {
                 (Either::Single(known), Floats::Single(rows)) => known.pick(rows, k, &rule, open, par),
@@ -125,7 +125,7 @@ trait Method: Send {
 /// Runs a method over features of either float type, with labelled rows of the pool and from outside it.
 fn pick_from<'py>(
     py: Python<'py>,
-    array: &Bound<'py, PyUntypedArray>,
+    pool: &Matrix<'py>,
     labelled: &[usize],
     outside: Option<&Bound<'py, PyAny>>,
     limits: &Limits,
@@ -144,9 +144,11 @@ fn pick_from<'py>(
         }
         method.pick(rows, &centres, par)
     }
-    let outside = outside.map(|given| arguments::features(given, "labeled")).transpose()?;
-    let size = work(array.shape()[0], array.shape()[0], array.shape()[1]);
-    let (found, counter) = match Pair::of(array, outside.as_ref(), "labeled")? {
+    let outside = outside.map(|given| Matrix::of(given, "labeled")).transpose()?;
+    let outside = outside.as_ref().map(|outside| outside.rows("labeled")).transpose()?;
+    let (n, d) = pool.shape();
+    let size = work(n, n, d);
+    let (found, counter) = match Pair::of(pool.rows("features")?, outside) {
         Pair::Single(rows, others) => {
             call(py, limits, size, |par| run((&rows, others.as_ref()), labelled, method, par))?
         }
@@ -236,13 +238,13 @@ pub(crate) fn relevant<'py>(
     deadline: Option<f64>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::features(features, "features")?;
+    let pool = Matrix::of(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let pickable = Pickable::new(available, quota, array.shape()[0])?;
+    let pickable = Pickable::new(available, quota, pool.shape().0)?;
     let scores = scores.to_vec()?;
     let in_pool = labelled.len();
     let method = Relevant { scores: &scores, trade_off, in_pool, k, open: pickable.open() };
-    pick_from(py, &array, &labelled, outside, &limits, method)
+    pick_from(py, &pool, &labelled, outside, &limits, method)
 }
 
 /// D² sampling of rows.
@@ -285,12 +287,12 @@ pub(crate) fn k_means_pp<'py>(
     deadline: Option<f64>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::features(features, "features")?;
+    let pool = Matrix::of(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let pickable = Pickable::new(available, quota, array.shape()[0])?;
+    let pickable = Pickable::new(available, quota, pool.shape().0)?;
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
     let method = Draw { k, weights: weights.as_deref(), open: pickable.open(), seed };
-    pick_from(py, &array, &labelled, outside, &limits, method)
+    pick_from(py, &pool, &labelled, outside, &limits, method)
 }
 
 /// Picks that together stand for the pool.
@@ -334,9 +336,9 @@ pub(crate) fn facility_location<'py>(
     deadline: Option<f64>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::features(features, "features")?;
+    let pool = Matrix::of(features, "features")?;
     let k = arguments::count(k, "k")?;
-    let pickable = Pickable::new(available, quota, array.shape()[0])?;
+    let pickable = Pickable::new(available, quota, pool.shape().0)?;
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
     let similarity = match kernel {
         "rbf" => Similarity::Rbf { gamma, metric: Metric::Euclidean },
@@ -348,7 +350,7 @@ pub(crate) fn facility_location<'py>(
         }
     };
     let method = Cover { k, similarity, weights: weights.as_deref(), open: pickable.open() };
-    pick_from(py, &array, &labelled, outside, &limits, method)
+    pick_from(py, &pool, &labelled, outside, &limits, method)
 }
 
 /// D² sampling of gradients.
@@ -399,10 +401,11 @@ pub(crate) fn nearest<'py>(
     deadline: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::features(features, "features")?;
+    let pool = Matrix::of(features, "features")?;
+    let (n, d) = pool.shape();
     let metric = arguments::metric(metric)?;
-    let size = work(array.shape()[0], picks.len(), array.shape()[1]);
-    let (nearest, distances) = match capi::rows(&array, "features")?.0 {
+    let size = work(n, picks.len(), d);
+    let (nearest, distances) = match pool.rows("features")? {
         Floats::Single(rows) => call(py, &limits, size, |par| nearest_of(&rows, &picks, metric, par))?,
         Floats::Double(rows) => call(py, &limits, size, |par| nearest_of(&rows, &picks, metric, par))?,
     };

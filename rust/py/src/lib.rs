@@ -12,6 +12,7 @@ mod change;
 mod committee;
 mod density;
 mod diverse;
+mod matrix;
 mod score;
 mod select;
 mod settings;
@@ -24,9 +25,7 @@ mod _core {
     #[pymodule_export]
     use super::committee::{committee, ensemble_variance, vote_scores, votes};
     #[pymodule_export]
-    use super::density::{
-        knn_density, linear_density, linear_density_csr, pairwise_density, products, spread,
-    };
+    use super::density::{knn_density, linear_density, pairwise_density, products, spread};
     #[pymodule_export]
     use super::diverse::{KCenter, badge, facility_location, k_means_pp, nearest, power, relevant};
     #[pymodule_export]

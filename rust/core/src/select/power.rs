@@ -8,12 +8,12 @@
 
 use super::top_k::TopK;
 use super::{Open, Picks};
-use fearless_simd::Simd;
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::simd::{Kernel, dispatch};
+use fearless_simd::Simd;
 
 /// Rows that a thread takes at a time.
 const STEP: usize = 1 << 14;
@@ -64,7 +64,10 @@ pub fn power<T: Real>(
             let least = UNIT - reach * (1.0 + 1e-9) * UNIT - 2.0;
             passed.clear();
             let counter = first as u64;
-            dispatch(par.level, Pass { seed, counter, count: scores.len(), least: least.max(0.0) as u64, passed });
+            dispatch(
+                par.level,
+                Pass { seed, counter, count: scores.len(), least: least.max(0.0) as u64, passed },
+            );
             for &i in &*passed {
                 let (row, score) = (first + i, scores[i].to_f64());
                 if score > 0.0 && open.is_available(row) {

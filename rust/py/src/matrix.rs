@@ -1,0 +1,90 @@
+//! Features: a dense matrix, or one in CSR form.
+
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use querist_core::density::sparse::Sparse;
+use querist_core::real::Real;
+use querist_core::rows::Rows;
+
+use crate::arguments;
+use crate::capi::{self, Floats};
+
+/// A matrix of floats with at least one column.
+pub(crate) enum Matrix<'py> {
+    Dense(Bound<'py, PyUntypedArray>),
+    Sparse(Csr<'py>),
+}
+
+impl<'py> Matrix<'py> {
+    /// Of an array of any origin, or of a scipy matrix in CSR form.
+    pub(crate) fn of(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<Self> {
+        if !given.is_instance_of::<PyUntypedArray>() && given.hasattr("indptr")? {
+            let shape: (usize, usize) = given.getattr("shape")?.extract()?;
+            let parts = (given.getattr("data")?, given.getattr("indices")?, given.getattr("indptr")?);
+            return Ok(Self::Sparse(Csr::of(&parts, shape.1, argument)?));
+        }
+        arguments::features(given, argument).map(Self::Dense)
+    }
+
+    /// Rows and columns.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Dense(array) => (array.shape()[0], array.shape()[1]),
+            Self::Sparse(csr) => (csr.starts.len().saturating_sub(1), csr.width),
+        }
+    }
+
+    /// Its rows; those of a sparse one are filled up with zeros as they are read.
+    pub(crate) fn rows(&self, argument: &'static str) -> PyResult<Floats<'_>> {
+        match self {
+            Self::Dense(array) => Ok(capi::rows(array, argument)?.0),
+            Self::Sparse(csr) => csr.rows(argument),
+        }
+    }
+}
+
+/// The arrays of a CSR matrix.
+pub(crate) struct Csr<'py> {
+    pub(crate) data: Bound<'py, PyUntypedArray>,
+    indices: Bound<'py, PyUntypedArray>,
+    starts: Bound<'py, PyUntypedArray>,
+    width: usize,
+}
+
+impl<'py> Csr<'py> {
+    /// Of data, indices and indptr.
+    pub(crate) fn of(
+        (data, indices, indptr): &(Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>),
+        width: usize,
+        argument: &str,
+    ) -> PyResult<Self> {
+        let data = arguments::array(data, argument)?;
+        let one_row = |given: &Bound<'py, PyAny>| -> PyResult<Bound<'py, PyUntypedArray>> {
+            let array = arguments::array(given, argument)?;
+            arguments::check_ndim(&array, 1, argument, "(n,)")?;
+            Ok(array.call_method1("reshape", (1, -1))?.cast_into()?)
+        };
+        arguments::check_ndim(&data, 1, argument, "(n,)")?;
+        Ok(Self { data, indices: one_row(indices)?, starts: one_row(indptr)?, width })
+    }
+
+    /// As the densities see it, whose numbers are these.
+    pub(crate) fn sparse<'a, T>(&'a self, data: Rows<'a, T>, argument: &str) -> PyResult<Sparse<'a, T>> {
+        let columns = capi::integers(&self.indices, 0, argument)?;
+        let starts = capi::integers(&self.starts, 0, argument)?;
+        Ok(Sparse { data, columns, starts, width: self.width })
+    }
+
+    fn rows(&self, argument: &'static str) -> PyResult<Floats<'_>> {
+        fn filled<'a, T: Real>(sparse: Sparse<'a, T>, argument: &'static str) -> PyResult<Rows<'a, T>> {
+            let Sparse { data, columns, starts, width } = sparse;
+            Rows::sparse(data, columns, starts, width, argument)
+                .map_err(|error| PyValueError::new_err(error.to_string()))
+        }
+        Ok(match capi::rows(&self.data, argument)?.0 {
+            Floats::Single(data) => Floats::Single(filled(self.sparse(data, argument)?, argument)?),
+            Floats::Double(data) => Floats::Double(filled(self.sparse(data, argument)?, argument)?),
+        })
+    }
+}
