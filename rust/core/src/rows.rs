@@ -217,7 +217,7 @@ impl<'a, T: Real> Rows<'a, T> {
                 for at in csr.range(i) {
                     let column = csr.columns.get(0, at).and_then(|column| usize::try_from(column).ok());
                     if let Some(x) = column.and_then(|column| out.get_mut(column)) {
-                        *x = *x + self.at(at.cast_signed() * self.row_stride);
+                        *x += self.at(at.cast_signed() * self.row_stride);
                     }
                 }
             }

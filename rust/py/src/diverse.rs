@@ -74,6 +74,7 @@ impl KCenter {
     }
 
     /// The next k picks, and the work done: distances and rungs.
+    #[expect(clippy::too_many_arguments, reason = "a public signature")]
     fn pick<'py>(
         &self,
         py: Python<'py>,
@@ -179,13 +180,13 @@ pub(crate) fn power<'py>(
     let k = arguments::count(k, "k")?;
     let n = array.len();
     let pickable = Pickable::new(available, quota, n)?;
-    let open = || pickable.open();
+    let open = pickable.open();
     match capi::rows(&array, "scores")?.0 {
         Floats::Single(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, open(), par))?, 0)
+            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
         }
         Floats::Double(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, open(), par))?, 0)
+            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
         }
     }
 }

@@ -77,14 +77,14 @@ impl<'py> Csr<'py> {
     }
 
     fn rows(&self, argument: &'static str) -> PyResult<Floats<'_>> {
-        fn filled<'a, T: Real>(sparse: Sparse<'a, T>, argument: &'static str) -> PyResult<Rows<'a, T>> {
-            let Sparse { data, columns, starts, width } = sparse;
+        fn filled<'a, T: Real>(sparse: &Sparse<'a, T>, argument: &'static str) -> PyResult<Rows<'a, T>> {
+            let &Sparse { data, columns, starts, width } = sparse;
             Rows::sparse(data, columns, starts, width, argument)
                 .map_err(|error| PyValueError::new_err(error.to_string()))
         }
         Ok(match capi::rows(&self.data, argument)?.0 {
-            Floats::Single(data) => Floats::Single(filled(self.sparse(data, argument)?, argument)?),
-            Floats::Double(data) => Floats::Double(filled(self.sparse(data, argument)?, argument)?),
+            Floats::Single(data) => Floats::Single(filled(&self.sparse(data, argument)?, argument)?),
+            Floats::Double(data) => Floats::Double(filled(&self.sparse(data, argument)?, argument)?),
         })
     }
 }

@@ -39,9 +39,9 @@ pub(crate) fn top_k<'py>(
     let k = arguments::count(k, "k")?;
     let n = array.len();
     let pickable = Pickable::new(available, quota, n)?;
-    let open = || pickable.open();
+    let open = pickable.open();
     match capi::rows(&array, "scores")?.0 {
-        Floats::Single(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, open(), par))?, 0),
-        Floats::Double(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, open(), par))?, 0),
+        Floats::Single(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, &open, par))?, 0),
+        Floats::Double(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, &open, par))?, 0),
     }
 }

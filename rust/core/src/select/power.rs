@@ -49,7 +49,7 @@ pub fn power<T: Real>(
     k: usize,
     beta: f64,
     seed: u64,
-    open: Open<'_>,
+    open: &Open<'_>,
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
     let n = scores.len();
@@ -63,11 +63,10 @@ pub fn power<T: Real>(
             let reach = top.bar().map_or(f64::INFINITY, |bar: f64| largest.powf(beta) * (-bar).exp());
             let least = UNIT - reach * (1.0 + 1e-9) * UNIT - 2.0;
             passed.clear();
-            let counter = first as u64;
-            dispatch(
-                par.level,
-                Pass { seed, counter, count: scores.len(), least: least.max(0.0) as u64, passed },
-            );
+            let (counter, count) = (first as u64, scores.len());
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "up to 2^53")]
+            let least = least.max(0.0) as u64;
+            dispatch(par.level, Pass { seed, counter, count, least, passed });
             for &i in &*passed {
                 let (row, score) = (first + i, scores[i].to_f64());
                 if score > 0.0 && open.is_available(row) {

@@ -29,7 +29,7 @@ const BLOCK: usize = 1 << 15;
 pub fn top_k<T: Real>(
     scores: &Rows<'_, T>,
     k: usize,
-    open: Open<'_>,
+    open: &Open<'_>,
     par: Par<'_>,
 ) -> Result<Picks<T>, Error> {
     let n = scores.len();
@@ -215,7 +215,7 @@ mod tests {
             let scores: Vec<f32> = raw.iter().map(|&(s, _)| if s == 7 { f32::NAN } else { f32::from(s) - 20.0 }).collect();
             let available: Vec<u8> = raw.iter().map(|&(_, a)| a).collect();
             let expected = reference(&scores, k, &available);
-            let picks = top_k(&Rows::of(&scores, 1), k, Open::new(Some(&available), None), Par::serial());
+            let picks = top_k(&Rows::of(&scores, 1), k, &Open::new(Some(&available), None), Par::serial());
             if expected.len() < k {
                 prop_assert_eq!(picks.unwrap_err(), Error::BatchTooLarge { k, available: expected.len() });
             } else {
@@ -232,7 +232,7 @@ mod tests {
         let rising: Vec<f32> = (0..300_000).map(|i| i as f32).collect();
         let par = Par { threads: 3, ..Par::serial() };
         for scores in [rising, vec![2.5; 300_000]] {
-            let picks = top_k(&Rows::of(&scores, 1), 700, Open::default(), par).unwrap();
+            let picks = top_k(&Rows::of(&scores, 1), 700, &Open::default(), par).unwrap();
             assert_eq!(picks.indices, reference(&scores, 700, &available));
         }
     }
