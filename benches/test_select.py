@@ -1,7 +1,7 @@
 """Diverse batches against careful numpy, fused numba and the peers.
 
-A ratio is the other's time over querist's. Every answer is checked before anything is timed. "Once" marks a rival that
-takes too long to take turns: it ran a single time.
+A ratio is the other's time over querist's. Every answer is checked before anything is timed. "Once" marks
+a rival that takes too long to take turns: it ran a single time.
 """
 
 from __future__ import annotations
