@@ -281,7 +281,7 @@ def test_a_selector_in_eight_threads():
 
 def test_info_counts():
     info = k_center(normal(500, 6), 20).info
-    assert sorted(info) == ["distances", "rungs"]
+    assert sorted(info) == ["distances", "sweeps"]
     assert all(type(value) is int and value > 0 for value in info.values())
 
 

@@ -233,7 +233,7 @@ def relevant(
     quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...
 def k_means_pp(
     features: ArrayLike,
     k: int,
@@ -245,7 +245,7 @@ def k_means_pp(
     seed: int,
     n_threads: int | None,
     deadline: float | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...
 def badge(
     proba: ArrayLike,
     features: ArrayLike,
@@ -255,7 +255,7 @@ def badge(
     seed: int,
     n_threads: int | None,
     deadline: float | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...
 def facility_location(
     features: ArrayLike,
     k: int,
@@ -268,4 +268,4 @@ def facility_location(
     quota: _Quota | None,
     n_threads: int | None,
     deadline: float | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]: ...
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...

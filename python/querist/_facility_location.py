@@ -67,7 +67,8 @@ def facility_location(
     -------
     Picks
         The row numbers in the order of selection, ties to the lower one, and their gains in float64.
-        ``info["rows_evaluated"]`` counts the gains that were computed.
+        ``info["distances"]`` counts the similarities computed, ``info["sweeps"]`` how often the pool was gone
+        through.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def cover(
     """Pick greedily what covers the pool best; the kernel is one of the core's names."""
     rows, outside = taken(array, labeled)
     mask = still_open(array.shape[0], rows, available)
-    indices, values, evaluated = _core.facility_location(
+    indices, values, distances, sweeps = _core.facility_location(
         array, k, kernel, gamma, rows.tolist(), outside, weights, mask, limits, n_threads, time.left()
     )
-    return Picks(indices, values, {"rows_evaluated": evaluated})
+    return Picks(indices, values, {"distances": distances, "sweeps": sweeps})

@@ -68,7 +68,7 @@ def k_center(
     Picks
         The row numbers in the order of selection, ties to the lower one, and the (weighted) distance of each
         to its nearest centre when it was picked. ``info["distances"]`` counts the distances evaluated,
-        ``info["rungs"]`` how often the pool was gone through.
+        ``info["sweeps"]`` how often the pool was gone through.
 
     Raises
     ------
@@ -195,10 +195,10 @@ class KCenter:
         worth = None if weights is None else checked_weights(weights, n)
         mask = still_open(n, np.flatnonzero(~self._open), available)
         limits = quotas(groups, quota, n, k)
-        indices, values, distances, rungs = self._core.pick(
+        indices, values, distances, sweeps = self._core.pick(
             count(k, "k"), worth, mask, limits, n_threads, deadline
         )
-        return Picks(indices, values, {"distances": distances, "rungs": rungs})
+        return Picks(indices, values, {"distances": distances, "sweeps": sweeps})
 
 
 def coverage(

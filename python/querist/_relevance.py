@@ -51,7 +51,7 @@ def mmr(
     -------
     Picks
         The row numbers in the order of selection, ties to the lower one, and their values at the pick in
-        float64. ``info["distances"]`` counts the comparisons made.
+        float64. ``info`` is as `k_center` gives it.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def ranked_batch(
     -------
     Picks
         The row numbers in the order of selection, ties to the lower one, and their values at the pick in
-        float64. ``info["distances"]`` counts the comparisons made.
+        float64. ``info`` is as `k_center` gives it.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def _greedy(
     rows, outside = taken(array, labeled)
     worth = checked_scores(scores, array.shape[0])
     mask = still_open(array.shape[0], rows, available)
-    indices, values, distances = _core.relevant(
+    indices, values, distances, sweeps = _core.relevant(
         worth, array, k, trade_off, rows.tolist(), outside, mask, limits, n_threads, deadline
     )
-    return Picks(indices, values, {"distances": distances})
+    return Picks(indices, values, {"distances": distances, "sweeps": sweeps})

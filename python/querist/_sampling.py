@@ -130,7 +130,8 @@ def k_means_pp(
     -------
     Picks
         The row numbers as they were drawn, and D² at the draw in float64: infinite for a first one with
-        nothing labelled, which is drawn with a chance proportional to w.
+        nothing labelled, which is drawn with a chance proportional to w. ``info`` has the seed, the distances
+        evaluated and the sweeps over the pool.
 
     Raises
     ------
@@ -159,10 +160,10 @@ def k_means_pp(
     rows, outside = taken(array, labeled)
     worth = None if weights is None else checked_weights(weights, n)
     mask = still_open(n, rows, available)
-    indices, values, _ = _core.k_means_pp(
+    indices, values, distances, sweeps = _core.k_means_pp(
         array, k, rows.tolist(), outside, worth, mask, quotas(groups, quota, n, k), start, n_threads, deadline
     )
-    return Picks(indices, values, {"seed": start})
+    return Picks(indices, values, {"seed": start, "distances": distances, "sweeps": sweeps})
 
 
 def badge(
@@ -202,7 +203,7 @@ def badge(
     -------
     Picks
         The row numbers as they were drawn, and in float64 the squared length of the first gradient and the
-        squared distance of each other at its draw.
+        squared distance of each other at its draw. ``info`` is as `k_means_pp` gives it.
 
     Raises
     ------
@@ -230,5 +231,7 @@ def badge(
     start = drawn_seed(seed)
     array = as_array(features, "features")
     limits = quotas(groups, quota, len(array) if array.ndim else 0, k)
-    indices, values, _ = _core.badge(proba, array, k, available, limits, start, n_threads, deadline)
-    return Picks(indices, values, {"seed": start})
+    indices, values, distances, sweeps = _core.badge(
+        proba, array, k, available, limits, start, n_threads, deadline
+    )
+    return Picks(indices, values, {"seed": start, "distances": distances, "sweeps": sweeps})

@@ -15,6 +15,15 @@ pub use power::power;
 pub(crate) use top_k::TopK;
 pub use top_k::top_k;
 
+/// Work done by a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Distances evaluated.
+    pub distances: usize,
+    /// How often the pool was gone through.
+    pub sweeps: usize,
+}
+
 /// Rows that were picked, in the order of selection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picks<T> {

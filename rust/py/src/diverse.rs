@@ -17,14 +17,13 @@ use querist_core::select::facility_location::{Similarity, facility_location as c
 use querist_core::select::k_center::Farthest;
 use querist_core::select::ladder::Known;
 use querist_core::select::relevance::{Mmr, RankedBatch};
-use querist_core::select::{self as core, Open, Picks};
+use querist_core::select::{Open, Picks, Work};
 
 use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats, Pair};
 use crate::matrix::Matrix;
 use crate::score::tolerance;
-use crate::select::picks;
 
 /// What is known of a pool between picks.
 #[pyclass(frozen)]
@@ -73,7 +72,7 @@ impl KCenter {
         })
     }
 
-    /// The next k picks, and the work done: distances and rungs.
+    /// The next k picks, and the work done: distances and sweeps.
     #[expect(clippy::too_many_arguments, reason = "a public signature")]
     fn pick<'py>(
         &self,
@@ -102,13 +101,17 @@ impl KCenter {
                 _ => unreachable!("the features are those of the start"),
             }
         })?;
-        let (indices, values, _) = picks(py, found, 0)?;
-        Ok((indices, values, done.distances, done.rungs))
+        worked((found, done), py)
     }
 }
 
-/// Row numbers, values and a counter.
-type Picked<'py> = PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)>;
+/// Row numbers, values, distances and sweeps.
+type Picked<'py> = PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize, usize)>;
+
+fn worked((picks, work): (Picks<f64>, Work), py: Python<'_>) -> Picked<'_> {
+    let (indices, values, _) = crate::select::picks(py, picks, 0)?;
+    Ok((indices, values, work.distances, work.sweeps))
+}
 
 /// A method that picks from a pool beside what is labelled.
 trait Method: Send {
@@ -120,7 +123,7 @@ trait Method: Send {
         rows: &Rows<'_, T>,
         labelled: &Centres<T>,
         par: Par<'_>,
-    ) -> Result<(Picks<f64>, usize), Error>;
+    ) -> Result<(Picks<f64>, Work), Error>;
 }
 
 /// Runs a method over features of either float type, with labelled rows of the pool and from outside it.
@@ -137,7 +140,7 @@ fn pick_from<'py>(
         labelled: &[usize],
         method: impl Method,
         par: Par<'_>,
-    ) -> Result<(Picks<f64>, usize), Error> {
+    ) -> Result<(Picks<f64>, Work), Error> {
         let metric = method.metric();
         let mut centres = Centres::of(rows, labelled.iter().copied(), metric, "features")?;
         if let Some(outside) = outside {
@@ -149,7 +152,7 @@ fn pick_from<'py>(
     let outside = outside.as_ref().map(|outside| outside.rows("labeled")).transpose()?;
     let (n, d) = pool.shape();
     let size = work(n, n, d);
-    let (found, counter) = match Pair::of(pool.rows("features")?, outside) {
+    let found = match Pair::of(pool.rows("features")?, outside) {
         Pair::Single(rows, others) => {
             call(py, limits, size, |par| run((&rows, others.as_ref()), labelled, method, par))?
         }
@@ -157,38 +160,7 @@ fn pick_from<'py>(
             call(py, limits, size, |par| run((&rows, others.as_ref()), labelled, method, par))?
         }
     };
-    picks(py, found, counter)
-}
-
-/// A batch drawn with chances ∝ score^β.
-#[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "a public signature")]
-pub(crate) fn power<'py>(
-    py: Python<'py>,
-    scores: &Bound<'py, PyAny>,
-    k: &Bound<'py, PyAny>,
-    beta: f64,
-    seed: u64,
-    available: Option<&Bound<'py, PyAny>>,
-    quota: Option<Quota<'py>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
-) -> Picked<'py> {
-    let limits = Limits::new(n_threads, deadline)?;
-    let array = arguments::array(scores, "scores")?;
-    arguments::check_ndim(&array, 1, "scores", "(n,)")?;
-    let k = arguments::count(k, "k")?;
-    let n = array.len();
-    let pickable = Pickable::new(available, quota, n)?;
-    let open = pickable.open();
-    match capi::rows(&array, "scores")?.0 {
-        Floats::Single(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
-        }
-        Floats::Double(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
-        }
-    }
+    worked(found, py)
 }
 
 /// Maximal marginal relevance and ranked batch.
@@ -211,14 +183,13 @@ impl Method for Relevant<'_> {
         rows: &Rows<'_, T>,
         labelled: &Centres<T>,
         par: Par<'_>,
-    ) -> Result<(Picks<f64>, usize), Error> {
+    ) -> Result<(Picks<f64>, Work), Error> {
         let mut known = Known::with(rows, self.metric(), labelled.clone());
         let Self { scores, trade_off, in_pool, k, open } = self;
-        let (picks, work) = match trade_off {
+        match trade_off {
             Some(trade_off) => known.pick(rows, k, &Mmr { scores, trade_off }, open, par),
             None => known.pick(rows, k, &RankedBatch::new(scores, labelled.len(), in_pool), open, par),
-        }?;
-        Ok((picks, work.distances))
+        }
     }
 }
 
@@ -266,8 +237,8 @@ impl Method for Draw<'_> {
         rows: &Rows<'_, T>,
         labelled: &Centres<T>,
         par: Par<'_>,
-    ) -> Result<(Picks<f64>, usize), Error> {
-        Ok((draw(rows, self.k, labelled, self.weights, self.open, self.seed, par)?, 0))
+    ) -> Result<(Picks<f64>, Work), Error> {
+        draw(rows, self.k, labelled, self.weights, self.open, self.seed, par)
     }
 }
 
@@ -314,7 +285,7 @@ impl Method for Cover<'_> {
         rows: &Rows<'_, T>,
         labelled: &Centres<T>,
         par: Par<'_>,
-    ) -> Result<(Picks<f64>, usize), Error> {
+    ) -> Result<(Picks<f64>, Work), Error> {
         cover(rows, self.k, labelled, self.weights, self.similarity, self.open, par)
     }
 }
@@ -387,7 +358,7 @@ pub(crate) fn badge<'py>(
             call(py, &limits, size, |par| badge_of(&proba, &rows, k, open(), settings, par))?
         }
     };
-    picks(py, found, 0)
+    worked(found, py)
 }
 
 /// For each row the nearest of some rows, by its place among them, and the distance to it.

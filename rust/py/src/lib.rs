@@ -27,11 +27,11 @@ mod _core {
     #[pymodule_export]
     use super::density::{knn_density, linear_density, pairwise_density, products, spread};
     #[pymodule_export]
-    use super::diverse::{KCenter, badge, facility_location, k_means_pp, nearest, power, relevant};
+    use super::diverse::{KCenter, badge, facility_location, k_means_pp, nearest, relevant};
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]
-    use super::select::top_k;
+    use super::select::{power, top_k};
     #[pymodule_export]
     use super::settings::{get_num_threads, set_num_threads, simd_level};
 

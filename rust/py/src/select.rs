@@ -45,3 +45,34 @@ pub(crate) fn top_k<'py>(
         Floats::Double(rows) => picks(py, call(py, &limits, n, |par| core::top_k(&rows, k, &open, par))?, 0),
     }
 }
+
+/// A batch drawn with chances ∝ score^β.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "a public signature")]
+pub(crate) fn power<'py>(
+    py: Python<'py>,
+    scores: &Bound<'py, PyAny>,
+    k: &Bound<'py, PyAny>,
+    beta: f64,
+    seed: u64,
+    available: Option<&Bound<'py, PyAny>>,
+    quota: Option<Quota<'py>>,
+    n_threads: Option<i64>,
+    deadline: Option<f64>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
+    let limits = Limits::new(n_threads, deadline)?;
+    let array = arguments::array(scores, "scores")?;
+    arguments::check_ndim(&array, 1, "scores", "(n,)")?;
+    let k = arguments::count(k, "k")?;
+    let n = array.len();
+    let pickable = Pickable::new(available, quota, n)?;
+    let open = pickable.open();
+    match capi::rows(&array, "scores")?.0 {
+        Floats::Single(rows) => {
+            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
+        }
+        Floats::Double(rows) => {
+            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
+        }
+    }
+}

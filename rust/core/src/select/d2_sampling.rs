@@ -11,7 +11,7 @@ use fearless_simd::Simd;
 
 use super::centres::{Bound, Centres, refresh};
 use super::power::uniform;
-use super::{Open, Picks};
+use super::{Open, Picks, Work};
 use crate::distance::{Space, fault_of};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
@@ -37,6 +37,7 @@ struct Chances<'a> {
     quotas: Open<'a>,
     seed: u64,
     drawn: u64,
+    work: Work,
 }
 
 /// What D² is the distance to.
@@ -64,7 +65,16 @@ impl<'a> Chances<'a> {
         let has_chance = |row: usize| weights.is_none_or(|weights| weights[row] > 0.0);
         quotas.check(k, (0..n).filter(|&row| has_chance(row)))?;
         let open = (0..n).map(|row| quotas.can(row) && has_chance(row)).collect();
-        Ok(Self { squared: vec![f64::INFINITY; n], seen: vec![0; n], weights, open, quotas, seed, drawn: 0 })
+        Ok(Self {
+            squared: vec![f64::INFINITY; n],
+            seen: vec![0; n],
+            weights,
+            open,
+            quotas,
+            seed,
+            drawn: 0,
+            work: Work::default(),
+        })
     }
 
     /// Takes a row out, and its group if that is full.
@@ -86,6 +96,13 @@ impl<'a> Chances<'a> {
         uniform(self.seed, self.drawn)
     }
 
+    /// Brings all rows up to date.
+    fn update_all(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<(), Error> {
+        self.work.distances += self.seen.iter().map(|&seen| targets.count() - seen).sum::<usize>();
+        self.work.sweeps += 1;
+        targets.update_all(&mut self.squared, &mut self.seen, par)
+    }
+
     /// A row, drawn ∝ w D², or ∝ w where no D² tells rows apart.
     fn draw(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<Option<usize>, Error> {
         let n = self.squared.len();
@@ -96,7 +113,7 @@ impl<'a> Chances<'a> {
             let total: f64 = (0..n).map(chance).sum();
             if !(total > 0.0 && total.is_finite()) {
                 if self.seen.iter().any(|&seen| seen < targets.count()) {
-                    targets.update_all(&mut self.squared, &mut self.seen, par)?;
+                    self.update_all(targets, par)?;
                     continue;
                 }
                 let alike = |row: usize| if self.open[row] { self.weight(row) } else { 0.0 };
@@ -107,6 +124,7 @@ impl<'a> Chances<'a> {
             let before = self.squared[row];
             if self.seen[row] < targets.count() {
                 self.squared[row] = targets.update(row, before, self.seen[row]);
+                self.work.distances += targets.count() - self.seen[row];
                 self.seen[row] = targets.count();
             }
             if self.squared[row] >= before || self.uniform() * before < self.squared[row] {
@@ -116,7 +134,7 @@ impl<'a> Chances<'a> {
             refused += 1;
             if refused == PATIENCE {
                 refused = 0;
-                targets.update_all(&mut self.squared, &mut self.seen, par)?;
+                self.update_all(targets, par)?;
             }
         }
     }
@@ -151,11 +169,11 @@ pub fn k_means_pp<T: Real>(
     open: Open<'_>,
     seed: u64,
     par: Par<'_>,
-) -> Result<Picks<f64>, Error> {
+) -> Result<(Picks<f64>, Work), Error> {
     let mut chances = Chances::new(rows.len(), weights, open, seed, k)?;
     let mut targets =
         Nearby { rows, centres: labelled.clone(), space: Space::around(rows), level: par.level };
-    targets.update_all(&mut chances.squared, &mut chances.seen, par)?;
+    chances.update_all(&mut targets, par)?;
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
     let mut watch = Watch::default();
     while picks.indices.len() < k {
@@ -165,7 +183,7 @@ pub fn k_means_pp<T: Real>(
         picks.values.push(chances.squared[pick]);
         targets.centres.extend(rows, [pick], Metric::Euclidean, "features")?;
     }
-    Ok(picks)
+    Ok((picks, chances.work))
 }
 
 /// Rows as targets.
@@ -213,7 +231,7 @@ pub fn badge<T: Real>(
     open: Open<'_>,
     (seed, tolerance): (u64, f64),
     par: Par<'_>,
-) -> Result<Picks<f64>, Error> {
+) -> Result<(Picks<f64>, Work), Error> {
     let (n, c, d) = (proba.len(), proba.width(), features.width());
     if features.len() != n || c == 0 || d == 0 {
         let expected = format!("{n} rows of at least one number, as proba");
@@ -266,7 +284,7 @@ pub fn badge<T: Real>(
         blocks.proba[rows[pick].choice] -= T::ONE;
         targets.drawn.push((blocks.proba, blocks.features, rows[pick].squared));
     }
-    Ok(picks)
+    Ok((picks, chances.work))
 }
 
 /// Gradients as targets: a, h and the squared length of each that was drawn.

@@ -12,7 +12,7 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use super::centres::{Bound, Centres, refresh};
-use super::{Open, Picks};
+use super::{Open, Picks, Work};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
 use crate::exact::Metric;
@@ -69,7 +69,7 @@ impl Similarity {
 const BATCH: usize = 48;
 
 /// The k picks and their gains. Coverage starts with what is labelled, or at 0. O(n² d) for the first pick, often a few n d for
-/// each other; O(n) memory. Also returns how many rows were evaluated.
+/// each other; O(n) memory.
 ///
 /// # Errors
 /// [`Error::BatchTooLarge`]; [`Error::Row`] for a row that is not finite; [`Error::Stopped`].
@@ -81,7 +81,7 @@ pub fn facility_location<T: Real>(
     similarity: Similarity,
     mut open: Open<'_>,
     par: Par<'_>,
-) -> Result<(Picks<f64>, usize), Error> {
+) -> Result<(Picks<f64>, Work), Error> {
     let n = rows.len();
     open.check(k, 0..n)?;
     let mut bounds: Vec<(usize, f64)> =
@@ -97,7 +97,7 @@ pub fn facility_location<T: Real>(
     let weights = weights.map(|weights| weights.iter().map(|&w| T::from_f64(w)).collect::<Vec<T>>());
     let pool = Pool { rows, space: &space, similarity, weights: weights.as_deref() };
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
-    let (mut watch, mut evaluated) = (Watch::default(), 0);
+    let (mut watch, mut work) = (Watch::default(), Work::default());
     // The first time every row is evaluated, and so in blocks as large as a tile allows.
     let first = side::<T>(rows.width());
     for chunk in bounds.chunks_mut(first) {
@@ -105,8 +105,9 @@ pub fn facility_location<T: Real>(
         for ((_, bound), gain) in chunk.iter_mut().zip(pool.gains(&candidates, &coverage, par)?) {
             *bound = gain;
         }
-        evaluated += candidates.len();
-        watch.ask(par, evaluated as f64 / (2 * n) as f64)?;
+        work.distances += n * candidates.len();
+        work.sweeps += 1;
+        watch.ask(par, work.distances as f64 / (2 * n * n) as f64)?;
     }
     let mut fresh = vec![true; bounds.len()];
     let mut batch = BATCH;
@@ -129,7 +130,8 @@ pub fn facility_location<T: Real>(
                 bounds[at].1 = bounds[at].1.min(gain);
                 fresh[at] = true;
             }
-            evaluated += candidates.len();
+            work.distances += n * candidates.len();
+            work.sweeps += 1;
             watch.ask(par, 0.5 + 0.5 * picks.indices.len() as f64 / k as f64)?;
             continue;
         }
@@ -145,7 +147,7 @@ pub fn facility_location<T: Real>(
         }
         fresh.fill(false);
     }
-    Ok((picks, evaluated))
+    Ok((picks, work))
 }
 
 /// The pool, and how it is covered.

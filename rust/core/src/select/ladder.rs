@@ -11,7 +11,7 @@
 //! many and each paid for its own normalisation.
 
 use super::centres::{Bound, Centres, MightBeNearer, quick_row, refresh};
-use super::{Open, Picks};
+use super::{Open, Picks, Work};
 use crate::distance::Space;
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
@@ -54,15 +54,6 @@ pub struct Known<T> {
     /// For each row the squared distance to the nearest of the first `seen` centres.
     squared: Vec<f64>,
     seen: Vec<u32>,
-}
-
-/// Work done by a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Distances evaluated.
-    pub distances: usize,
-    /// Rungs of the ladder.
-    pub rungs: usize,
 }
 
 impl<T: Real> Known<T> {
@@ -154,7 +145,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
                 continue;
             }
             let before = self.picks.indices.len();
-            self.work.rungs += 1;
+            self.work.sweeps += 1;
             watch.ask(par, before as f64 / k as f64)?;
             self.step(k, (rung, smallest), &mut watch, par)?;
             // Where picks are rare among the farthest, more must be looked at.
