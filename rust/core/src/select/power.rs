@@ -10,10 +10,11 @@ use super::top_k::TopK;
 use super::{Open, Picks};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
-use crate::real::Real;
+use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
-use crate::simd::{Kernel, dispatch};
+use crate::simd::{Kernel, Level, dispatch};
 use fearless_simd::Simd;
+use fearless_simd::prelude::*;
 
 /// Rows that a thread takes at a time.
 const STEP: usize = 1 << 14;
@@ -58,7 +59,7 @@ pub fn power<T: Real>(
         let jobs = (0..n).step_by(STEP);
         let states = par.run(jobs, n * 4, start, |(block, passed, top), first| {
             let scores = scores.read(first..first + STEP, block);
-            let largest = largest(scores, first)?;
+            let largest = largest(scores, first, par.level)?;
             // The least random bits of a row that might pass, and a few less for the rounding of this line.
             let reach = top.bar().map_or(f64::INFINITY, |bar: f64| largest.powf(beta) * (-bar).exp());
             let least = UNIT - reach * (1.0 + 1e-9) * UNIT - 2.0;
@@ -80,20 +81,40 @@ pub fn power<T: Real>(
     })
 }
 
-/// The largest of some scores.
-fn largest<T: Real>(scores: &[T], first: usize) -> Result<f64, Error> {
+/// The largest of some scores, the first of which is that of row `first`.
+fn largest<T: Real>(scores: &[T], first: usize, level: Level) -> Result<f64, Error> {
+    let (mut largest, mut any) = dispatch(level, Largest { scores });
     let bad = |score: &T| *score < T::ZERO || *score == T::INFINITY;
-    let (mut largest, mut any) = (T::ZERO, false);
-    for score in scores {
+    for score in &scores[scores.len() / T::LANES * T::LANES..] {
         any |= bad(score);
-        largest = if *score > largest { *score } else { largest };
+        largest = if score.to_f64() > largest { score.to_f64() } else { largest };
     }
-    if any {
-        let at = scores.iter().position(bad).unwrap_or_default();
+    let wrong = if any { scores.iter().position(bad) } else { None };
+    wrong.map_or(Ok(largest), |at| {
         let fault = Fault::NotAScore { value: scores[at].to_f64() };
-        return Err(Error::Row { argument: "scores", row: first + at, member: None, fault });
+        Err(Error::Row { argument: "scores", row: first + at, member: None, fault })
+    })
+}
+
+/// The kernel of the largest score of whole vectors, and whether one is negative or infinite.
+struct Largest<'a, T> {
+    scores: &'a [T],
+}
+
+impl<T: Real> Kernel for Largest<'_, T> {
+    type Output = (f64, bool);
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> (f64, bool) {
+        let (zero, infinity) = (T::splat(simd, T::ZERO), T::splat(simd, T::INFINITY));
+        let (mut largest, mut bad) = (zero, 0);
+        for scores in self.scores.chunks_exact(T::LANES) {
+            let scores = T::load(simd, scores);
+            bad |= scores.simd_lt(zero).to_bitmask() | scores.simd_ge(infinity).to_bitmask();
+            largest = scores.simd_gt(largest).select(scores, largest);
+        }
+        let largest = largest.as_slice().iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64()));
+        (largest, bad & all_lanes::<T>() != 0)
     }
-    Ok(largest.to_f64())
 }
 
 /// The kernel that finds the rows of at least so many random bits.
