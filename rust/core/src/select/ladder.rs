@@ -137,7 +137,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
 
     fn climb(&mut self, k: usize, par: Par<'_>) -> Result<(), Error> {
         let smallest = (RUNG / self.rows.width().max(1)).clamp(256, 4096);
-        let mut rung = smallest;
+        let (mut rung, mut keep) = (smallest, smallest);
         let mut watch = Watch::default();
         while self.picks.indices.len() < k {
             if self.known.centres.is_empty() {
@@ -147,10 +147,15 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             let before = self.picks.indices.len();
             self.work.sweeps += 1;
             watch.ask(par, before as f64 / k as f64)?;
-            self.step(k, (rung, smallest), &mut watch, par)?;
-            // Where picks are rare among the farthest, more must be looked at.
+            let many = self.step(k, (rung, keep), &mut watch, par)?;
+            // Where picks are rare, more rows must be kept up to date among them, or if there are no more, be looked at.
             let rare = self.picks.indices.len() - before < smallest / 16;
-            rung = if rare { (rung * 2).min(1 << 16) } else { (rung / 2).max(smallest) };
+            match (rare, many) {
+                (true, true) => keep = (keep * 2).min(16 * smallest),
+                (true, false) => rung = (rung * 2).min(1 << 16),
+                (false, _) => rung = (rung / 2).max(smallest),
+            }
+            rung = rung.max(keep);
         }
         Ok(())
     }
@@ -181,14 +186,15 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         Ok(full)
     }
 
-    /// One rung: the rows of the largest keys, brought up to date, and the picks among them.
+    /// One rung: the rows of the largest keys, brought up to date, and the picks among them. Whether there were more to pick
+    /// among than could be kept.
     fn step(
         &mut self,
         k: usize,
-        (rung, smallest): (usize, usize),
+        (rung, keep): (usize, usize),
         watch: &mut Watch,
         par: Par<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut keys: Vec<f64> =
             self.squared.iter().enumerate().map(|(row, &squared)| self.key(row, squared)).collect();
         let bar = {
@@ -208,14 +214,16 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         let mut candidates: Vec<usize> = rows.into_iter().filter(|&row| keys[row] >= bar).collect();
         // Of many that are still there the best are taken, of ties the first: each pick goes over all candidates.
         let mut bar = (bar, usize::MAX);
-        if candidates.len() > smallest {
+        let many = candidates.len() > keep;
+        if many {
             let order = |a: &usize, b: &usize| keys[*b].total_cmp(&keys[*a]).then(a.cmp(b));
-            let (_, &mut next, _) = candidates.select_nth_unstable_by(smallest, order);
+            let (_, &mut next, _) = candidates.select_nth_unstable_by(keep, order);
             bar = (keys[next], next);
-            candidates.truncate(smallest);
+            candidates.truncate(keep);
         }
         candidates.sort_unstable();
-        self.pick_among(&candidates, bar, k, watch, par)
+        self.pick_among(&candidates, bar, k, watch, par)?;
+        Ok(many)
     }
 
     /// Brings rows up to date, unless their keys fall under the bar.
