@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import math
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from querist._arrays import as_array
 from querist._protocols import Score, ScoreFunction
-from querist._scores import ScoreName, top_scores
+from querist._scores import ScoreName, entropy, top_scores
+from querist._votes import votes
 from querist.select import top_k
 
 SCORES = ("random", "margin", "entropy", "least_confidence", "gini")
 
 Picked: TypeAlias = tuple[NDArray[np.int64], NDArray[Any]]
+
+CHUNK = 2**16  # rows read at once, so that what is made of them stays small
+
+
+class Outlook(NamedTuple):
+    """What a model makes of the whole pool: how sure it is, and of what."""
+
+    uncertainty: float
+    predictions: NDArray[np.unsignedinteger[Any]] | None
+
+
+NO_OUTLOOK = Outlook(math.nan, None)
+
+
+def outlook(proba: Any, available: NDArray[np.bool_]) -> Outlook:
+    """Give the mean entropy of the available rows over ln c, and the likeliest column of every row."""
+    array = as_array(proba, "proba")
+    n, c = array.shape
+    predictions = np.empty(n, np.min_scalar_type(c))  # one value is left for "none"
+    total = 0.0
+    for start in range(0, n, CHUNK):
+        rows = slice(start, start + CHUNK)
+        # A row that is not valid matters only if it can be asked, and then the score has named it.
+        total += entropy(array[rows], normalize=True, invalid="nan")[available[rows]].sum(dtype=np.float64)
+        predictions[rows] = votes(array[None, rows], invalid="nan")[0]
+    return Outlook(float(total / np.count_nonzero(available)), predictions)
 
 
 def check_score(score: Score) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from querist._acquire import acquire, check_score, draw
+from querist._acquire import NO_OUTLOOK, acquire, check_score, draw, outlook
 from querist._answers import checked_answers
+from querist._arguments import checked_cost
 from querist._model import CheckedModel, check_validation
 from querist._pool import Pool
 from querist._protocols import Indices, Label, Labels, Model, Oracle, Score, StopRule, Validation
@@ -43,6 +45,8 @@ class ActiveLearner:
     validation : (X, y) or callable, optional
         Gives `Round.metrics` after each fit: rows and true labels for the accuracy, or a
         function from `model` to a dict of metrics.
+    cost : (n,) array, optional
+        What it costs to ask about each row, for `Round.cost`; by default 1 each.
     seed : int or numpy Generator, optional
         For the random picks; numpy's global generator is never touched.
 
@@ -88,14 +92,18 @@ class ActiveLearner:
         score: Score = "margin",
         batch_size: int = 10,
         validation: Validation | None = None,
+        cost: ArrayLike | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         check_score(score)
         check_validation(validation)
         self._model = CheckedModel(model)
         self._pool = Pool(X)
+        self._cost = None if cost is None else checked_cost(cost, len(self._pool))
         self._validation = validation
+        self._started = monotonic()
         self._open: Batch | None = None
+        self._outlook = NO_OUTLOOK  # of the model that picked it
         self._score_seconds = 0.0  # of the open batch
         self._stale = True  # the labels are newer than the fit
         self.score = score
@@ -271,15 +279,19 @@ class ActiveLearner:
         k = min(k, self.n_available)
         if k == 0:
             raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about")
+        self._outlook = NO_OUTLOOK
         if self.score == "random" or self._is_cold():
             indices, scores = draw(k, available=available, generator=self._generator)
         else:
             proba = self._model.proba(self._pool.X, n)
             indices, scores = acquire(proba, k, score=self.score, available=available)
+            self._outlook = outlook(proba, available)
         return Batch(indices, scores, ticket(len(self.history) + 1, indices))
 
     def _close(self, batch: Batch) -> None:
         labels = self._pool.labels
+        if self.history:
+            self.history[-1].drop_predictions()
         done = Round(
             batch.indices,
             batch.scores,
@@ -288,9 +300,20 @@ class ActiveLearner:
             labels=tuple(labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
             n_labels=len(labels),
             score_seconds=self._score_seconds,
+            cost=self._cost_of(batch.indices),
+            total_cost=self._cost_of(~self._pool.available),
+            elapsed=monotonic() - self._started,
+            uncertainty=self._outlook.uncertainty,
+            predictions=self._outlook.predictions,
         )
         self._open = None
+        self._outlook = NO_OUTLOOK
         self.history.append(done)
+
+    def _cost_of(self, rows: NDArray[Any]) -> float:
+        if self._cost is not None:
+            return float(self._cost[rows].sum())
+        return float(np.count_nonzero(rows) if rows.dtype == bool else len(rows))
 
 
 def _count(name: str, value: int) -> int:

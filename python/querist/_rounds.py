@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -106,6 +107,19 @@ class Round(Batch):
     metrics : mapping of str to float
         What `validation` gave for the model fitted on those labels; empty without a
         `validation`, in the cold start, and until that fit is done.
+    cost : float
+        What its answers cost, abstentions too: the sum of the learner's `cost`, or 1 each.
+    total_cost : float
+        What all answers so far cost, those told outside of batches included.
+    elapsed : float
+        Time from the start of the campaign to the last answer, in seconds.
+    uncertainty : float
+        Mean entropy of the rows that could be asked, over ln c: from 0 to 1, of the model that picked;
+        NaN where the picks asked no model.
+    predictions : (n,) unsigned integer array, or None
+        The likeliest class of every row of the pool, as a column number, by the model that picked; for an
+        answered row whose probabilities are not valid, the largest value of the type. On the newest round
+        only: None on older ones, and where the picks asked no model.
 
     Examples
     --------
@@ -123,3 +137,12 @@ class Round(Batch):
     score_seconds: float
     fit_seconds: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    cost: float = 0.0
+    total_cost: float = 0.0
+    elapsed: float = 0.0
+    uncertainty: float = math.nan
+    predictions: NDArray[np.unsignedinteger[Any]] | None = None
+
+    def drop_predictions(self) -> None:
+        """Let go of the one array that grows with the pool, also for whoever keeps this round."""
+        object.__setattr__(self, "predictions", None)
