@@ -26,7 +26,7 @@ from querist._committee import (
 from querist._config import get_num_threads, set_num_threads, show_config
 from querist._core import __version__
 from querist._density import density_weighted, information_density, knn_density
-from querist._learner import ABSTAIN, ActiveLearner, Batch, PoolExhausted, Round
+from querist._learner import ABSTAIN, ActiveLearner, Answer, Batch, PoolExhausted, Round
 from querist._picks import Picks
 from querist._scores import entropy, gini, least_confidence, margin, scores, top_scores
 from querist._votes import ensemble_variance, variation_ratio, vote_entropy, votes
@@ -34,6 +34,7 @@ from querist._votes import ensemble_variance, variation_ratio, vote_entropy, vot
 __all__ = [
     "ABSTAIN",
     "ActiveLearner",
+    "Answer",
     "Batch",
     "Picks",
     "PoolExhausted",

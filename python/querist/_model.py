@@ -45,7 +45,9 @@ class CheckedModel:
         self._classes: NDArray[Any] | None = None
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
-        """Fit a trainable model, in place."""
+        """Fit a trainable model, in place; a function stays as it is."""
+        if not self.trainable:
+            return
         cast(Classifier, self.model).fit(X, y)
         self._classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
 

@@ -1,45 +1,23 @@
-"""The pool of a campaign: rows of any kind, what is known of each, and what can still be asked."""
+"""The pool of a campaign: rows of any kind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._protocols import Label
-from querist._rounds import ABSTAIN
-
 
 class Pool:
-    """The rows of `X`, with a label, an abstention, or nothing yet for each."""
+    """The rows of `X`."""
 
     def __init__(self, X: Any) -> None:
         self.X = X
-        self.available = np.ones(_row_count(X), dtype=bool)  # neither label nor abstention
-        self.labels: dict[int, Label] = {}
+        self._n = _row_count(X)
 
     def __len__(self) -> int:
-        return len(self.available)
-
-    def answer(self, answers: Mapping[int, Label]) -> bool:
-        """Take in {index: label}, and tell whether a label is new or revised.
-
-        An abstention never takes a label back.
-        """
-        labels = {index: label for index, label in answers.items() if label is not ABSTAIN}
-        changed = any(
-            index not in self.labels or self.labels[index] != label for index, label in labels.items()
-        )
-        self.labels |= labels
-        self.available[list(answers)] = False
-        return changed
-
-    def labelled(self) -> tuple[Any, NDArray[Any]]:
-        """Give the labelled rows and their labels, in the order of the pool."""
-        indices = np.array(sorted(self.labels), dtype=np.int64)
-        return self.take(indices), np.array([self.labels[index] for index in indices.tolist()])
+        return self._n
 
     def take(self, indices: NDArray[np.int64]) -> Any:
         """Give the rows at `indices`, in that order and of the same kind as `X`."""

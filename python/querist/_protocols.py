@@ -47,3 +47,6 @@ StopRule: TypeAlias = "Callable[[Sequence[Round]], bool]"
 
 Validation: TypeAlias = tuple[Any, Any] | Callable[[Any], Mapping[str, float]]
 """Rows and their true labels, or a function from the fitted model to named metrics."""
+
+Retrain: TypeAlias = Mapping[Literal["rounds", "labels"], int]
+"""How much must be new before the model is fitted again; what is reached first decides."""

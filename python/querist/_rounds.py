@@ -6,7 +6,7 @@ import enum
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from querist._protocols import Label
 
 
 class PoolExhausted(Exception):
-    """Raised by `ActiveLearner.ask` when no row of the pool is left to ask about.
+    """Raised by `ActiveLearner.ask` when no row is left to ask about: answered, or leased to others.
 
     Examples
     --------
@@ -43,7 +43,7 @@ ABSTAIN: Final = Abstain.ABSTAIN
 """The answer of an oracle that does not know: no label, and the item is not asked again."""
 
 
-def ticket(number: int, indices: NDArray[np.int64]) -> str:
+def ticket_of(number: int, indices: NDArray[np.int64]) -> str:
     """Give the identity of the batch of round `number`."""
     return f"{number}-{hashlib.blake2b(indices.tobytes(), digest_size=6).hexdigest()}"
 
@@ -61,6 +61,8 @@ class Batch:
     ticket : str
         The batch's identity, the same until its last item is answered: equal seeds and equal
         answers give equal tickets, so it can serve as an idempotency key.
+    annotator : hashable, optional
+        Who it is leased to.
 
     Examples
     --------
@@ -76,6 +78,7 @@ class Batch:
     indices: NDArray[np.int64]
     scores: NDArray[np.floating[Any]]
     ticket: str
+    annotator: Label | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         # The learner works from the same arrays: an in-place sort by a caller must fail.
@@ -85,6 +88,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def only(self, rows: NDArray[np.bool_]) -> Batch:
+        """Give the batch of some of the items, under the same ticket."""
+        return replace(self, indices=self.indices[rows], scores=self.scores[rows])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round(Batch):
@@ -92,10 +99,10 @@ class Round(Batch):
 
     Attributes
     ----------
-    indices, scores, ticket
-        Of the whole batch, as in `Batch`.
+    indices, scores, ticket, annotator
+        Of the whole batch, as in `Batch`; of its answered items where the lease ran out.
     number : int
-        1 for the first round.
+        1 for the first round that ended.
     labels : tuple
         The answer to each index, `ABSTAIN` where there was none.
     n_labels : int
@@ -146,3 +153,40 @@ class Round(Batch):
     def drop_predictions(self) -> None:
         """Let go of the one array that grows with the pool, also for whoever keeps this round."""
         object.__setattr__(self, "predictions", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as it came: an entry of `ActiveLearner.record`.
+
+    Attributes
+    ----------
+    index : int
+        The row of the pool.
+    label : label or ABSTAIN
+        The answer.
+    annotator : hashable or None
+        Whose it is.
+    time : float
+        When it came, in seconds since the epoch.
+    round : int or None
+        The number of the batch in which the row was asked, 1 for the first; None if it was not.
+    ticket : str or None
+        The ticket of that batch.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]])
+    >>> learner.tell([0], ["cat"], annotator="ann")
+    >>> learner.tell([0], ["cow"], annotator="bob")
+    >>> [(answer.label, answer.annotator) for answer in learner.record]
+    [('cat', 'ann'), ('cow', 'bob')]
+    """
+
+    index: int
+    label: Label
+    annotator: Label | None
+    time: float
+    round: int | None
+    ticket: str | None
