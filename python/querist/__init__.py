@@ -24,6 +24,7 @@ from querist._committee import (
     max_disagreement,
 )
 from querist._config import get_num_threads, set_num_threads, show_config
+from querist._context import Context
 from querist._core import __version__
 from querist._density import density_weighted, information_density, knn_density
 from querist._learner import ABSTAIN, ActiveLearner, Answer, Batch, PoolExhausted, Round
@@ -36,6 +37,7 @@ __all__ = [
     "ActiveLearner",
     "Answer",
     "Batch",
+    "Context",
     "Picks",
     "PoolExhausted",
     "Round",

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from querist._acquire import NO_OUTLOOK, acquire, check_score, draw, outlook
 from querist._answers import checked_answers
 from querist._arguments import checked_cost, finite
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
+from querist._context import Context, Source
 from querist._events import Asked, Event, Fitted, Released, Told
-from querist._model import CheckedModel, check_validation
+from querist._features import Density, Embed, Features
+from querist._model import check_validation, checked_model
 from querist._pool import Pool
 from querist._progress import progress_bar
 from querist._protocols import (
@@ -34,6 +35,7 @@ from querist._protocols import (
     Validation,
 )
 from querist._rounds import ABSTAIN, Answer, Batch, PoolExhausted, Round, ticket_of
+from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
 
@@ -43,16 +45,51 @@ class ActiveLearner:
 
     Parameters
     ----------
-    model : object with fit and predict_proba, or callable
-        Fitted in place on all labels in hand whenever they have changed. A callable from `X`
-        to (n, c) probabilities is never fitted.
-    X : (n, ...) array, sparse matrix, data frame or sequence
-        The pool. Not copied.
+    model : object with fit and predict_proba, list of those, regressor, or callable
+        Fitted in place on all labels in hand. A list is a committee; so is a forest or a bagging ensemble
+        where the score is one of a committee. A callable from `X` to (n, c) probabilities, or (m, n, c) of m
+        members, is never fitted. A regressor (fit, predict) has the score "variance": it takes
+        `return_std=True`, or is a forest or a list of regressors.
+    X : (n, ...) array, sparse matrix, data frame or sequence, or callable
+        The pool. Not copied. For a pool that no memory holds, a memory-mapped array, or a function without
+        arguments that gives the chunks of rows from first to last, anew at each call: arrays, sparse matrices
+        or lists. It is called once at the start to count the rows and up to three times a round.
     labels : mapping of int to label, optional
         Labels already in hand, by pool index. A label is anything hashable but None and NaN.
     score : str or callable, default "margin"
-        "margin", "entropy", "least_confidence", "gini", "random", or a function from the (n, c) probabilities
-        of the pool to (n,) scores, larger means ask first; a row that it scores NaN is not picked.
+        "margin", "entropy", "least_confidence", "gini", of the mean of the members if there are several; of a
+        committee "bald", "max_disagreement", "consensus_entropy", "consensus_margin",
+        "consensus_least_confidence", "vote_entropy", "variation_ratio"; "variance"; "random"; None for none;
+        or a function from the (n, c) or (m, n, c) probabilities of a chunk of the pool to (n,) scores, larger
+        means ask first; a row that it scores NaN is not picked.
+    density : str or callable, optional
+        What the score is multiplied by: "information_density", the mean cosine to the pool moved into [0, 1],
+        "knn_density" of 10 neighbours, or a function from the features to (n,) numbers of 0 or more.
+    select : str or callable, default "top_k"
+        How rows are chosen by their scores: "top_k", "power", "k_center", "k_means_pp", "badge",
+        "facility_location", "mmr", "ranked_batch", "max_herding", "uncertainty_herding" (each the function of
+        this name in `querist.select`; those that take weights take the scores), "random", or a function like
+        `strategy`.
+    strategy : str or callable, optional
+        A name of the field that sets what it says of the three above: a score; "random", "core_set", "badge",
+        "k_means_pp", "facility_location", "max_herding", which use no score; "information_density",
+        "ranked_batch", "mmr", "uncertainty_herding", which use `score`; "power_margin", "power_entropy". Or a
+        function from a context (`number` of the batch, `k`, `available`, `labels`, `labeled`, `scores`,
+        `proba`, `features`, `seed`) to `Picks`. A schedule is such a function: it gives
+        `context.pick("badge")`, or another name, by `context.number`.
+    embed : (n, d) array or callable, optional
+        The features that diversity and density use, or a function from rows of `X` to them, called anew for
+        each batch that needs them. By default `X` itself, if it is a 2-D array of floats.
+    epsilon : float, default 0.0
+        The share of each batch that is picked at random; of a fraction of an item, that is its chance.
+    cold : {"random", "diverse"}, default "random"
+        How to pick before the first fit, if the strategy needs the model: at random, or the rows farthest
+        from each other by their features.
+    groups : (n,) array, optional
+        For a random cold start: the group of each row. Those with the fewest answers are asked about first.
+    chunk : int, optional
+        Rows that the model sees at once when the pool is predicted. By default at most 65,536, and 64 MiB of
+        an array.
     batch_size : int, default 10
         Items in a batch. A plain attribute: it may change between batches.
     validation : (X, y) or callable, optional
@@ -113,7 +150,15 @@ class ActiveLearner:
         X: Any,
         *,
         labels: Mapping[int, Label] | None = None,
-        score: Score = "margin",
+        score: Score | None = "margin",
+        density: Density | None = None,
+        select: str | Pick = "top_k",
+        strategy: Strategy | None = None,
+        embed: Embed | None = None,
+        epsilon: float = 0.0,
+        cold: Cold = "random",
+        groups: ArrayLike | None = None,
+        chunk: int | None = None,
         batch_size: int = 10,
         validation: Validation | None = None,
         cost: ArrayLike | None = None,
@@ -122,15 +167,22 @@ class ActiveLearner:
         callbacks: Sequence[Any] = (),
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_score(score)
+        recipe = Recipe(score, density, select)
+        self._recipe = named_recipe("random", recipe) if score == "random" else recipe
+        self._strategy = _checked_strategy(strategy, self._recipe)
         check_validation(validation)
-        self._model = CheckedModel(model)
-        self._pool = Pool(X)
+        self._model = checked_model(model)
+        self._pool = Pool(X, chunk)
+        self._features = Features(self._pool, embed)
+        self._epsilon = _checked_share("epsilon", epsilon)
+        if cold not in ("random", "diverse"):
+            raise ValueError(f'cold: expected "random" or "diverse", got {cold!r}')
+        self._cold: Cold = cold
+        self._groups = None if groups is None else _group_numbers(groups, len(self._pool))
         self._validation = validation
         self._retrain = _checked_retrain(retrain)
         self._lease = None if lease is None else finite(lease, "lease", least="above 0")
         self._callbacks = Callbacks(callbacks)
-        self.score = score
         self.batch_size = _count("batch_size", batch_size)
         self.seed = secrets.randbits(128) if seed is None else seed
         self._root = int(np.random.default_rng(self.seed).integers(2**63))
@@ -343,7 +395,7 @@ class ActiveLearner:
             self._campaign.apply(event)
 
     def _is_cold(self) -> bool:
-        return self._model.trainable and len(set(self._campaign.labels.values())) < 2
+        return self._model.is_cold(self._campaign.labels)
 
     def _is_due(self) -> bool:
         """Tell whether enough is new for another fit."""
@@ -370,14 +422,13 @@ class ActiveLearner:
             others = f"; {leased} are leased to other annotators" if leased else ""
             raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about{others}")
         number = self._campaign.n_asked + 1
-        uncertainty, predictions = NO_OUTLOOK
-        if self.score == "random" or self._is_cold():
-            generator = np.random.default_rng([self._root, number])
-            indices, scores = draw(k, available=free, generator=generator)
-        else:
-            proba = self._model.proba(self._pool.X, n)
-            indices, scores = acquire(proba, k, score=self.score, available=free)
-            uncertainty, predictions = outlook(proba, free)
+        source = Source(
+            self._model, self._pool, self._features, free, self._is_cold(), self._cold, self._groups
+        )
+        seed = int(np.random.SeedSequence([self._root, number]).generate_state(1, np.uint64)[0])
+        context = Context(number, k, free, self._campaign.labels, seed, self._recipe, source)
+        (indices, scores), _ = context.explore(self._strategy, self._epsilon)
+        outlook = source.outlook()
         batch = Batch(indices, scores, ticket_of(number, indices), annotator=annotator)
         now = self._now()
         return Asked(
@@ -386,8 +437,8 @@ class ActiveLearner:
             batch=batch,
             expires=None if self._lease is None else now + self._lease,
             score_seconds=perf_counter() - started,
-            uncertainty=uncertainty,
-            predictions=predictions,
+            uncertainty=outlook.uncertainty,
+            predictions=outlook.predictions,
         )
 
 
@@ -403,3 +454,24 @@ def _checked_retrain(retrain: Retrain | None) -> Retrain:
     if not isinstance(retrain, Mapping) or not retrain or not set(retrain) <= {"rounds", "labels"}:
         raise ValueError(f'retrain: expected {{"rounds": r}}, {{"labels": m}} or both, got {retrain!r}')
     return {what: _count(f"retrain[{what!r}]", enough) for what, enough in retrain.items()}
+
+
+def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:
+    """Give the recipe of a name, or the function, which in the cold start is not asked."""
+    if strategy is None:
+        return base
+    return named_recipe(strategy, base) if not callable(strategy) else strategy
+
+
+def _checked_share(name: str, value: float) -> float:
+    share = finite(value, name, least="0 or more")
+    if share > 1:
+        raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
+    return share
+
+
+def _group_numbers(groups: ArrayLike, n: int) -> NDArray[np.int64]:
+    array = np.asarray(groups)
+    if array.shape != (n,):
+        raise ValueError(f"groups: expected shape ({n},), one for each row of the pool, got {array.shape}")
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
