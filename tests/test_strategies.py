@@ -76,6 +76,13 @@ def test_what_is_drawn_follows_the_seed(name, law):
     assert asked(strategy=name).indices.tolist() != asked(strategy=name, seed=6).indices.tolist()
 
 
+def test_power_sampling_draws_where_no_score_is_above_zero():
+    certain = np.tile([1.0, 0.0], (N, 1))
+    assert len(set(asked(lambda _: certain, strategy="power_margin").indices)) == 8
+    certain[7] = 0.5
+    assert asked(lambda _: certain, strategy="power_margin").indices.tolist() == [7]
+
+
 def test_herding_is_reached_by_name(monkeypatch):
     """Whatever the core offers under these names is called with what it needs."""
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic, perf_counter, time
 from typing import Any
 
@@ -20,6 +20,7 @@ from querist._campaign import Campaign
 from querist._context import Context, Source
 from querist._events import Asked, Event, Fitted, Released, Told
 from querist._features import Density, Embed, Features
+from querist._journal import Journal, JournalError, Where
 from querist._model import check_validation, checked_model
 from querist._pool import Pool
 from querist._progress import progress_bar
@@ -35,6 +36,7 @@ from querist._protocols import (
     Validation,
 )
 from querist._rounds import ABSTAIN, Answer, Batch, PoolExhausted, Round, ticket_of
+from querist._settings import array_setting, disagreement, labels_setting, name_setting, pool_settings
 from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
@@ -103,6 +105,10 @@ class ActiveLearner:
     lease : float, optional
         Seconds after which an unanswered item may be asked of others; by default never. An answer that comes
         later is taken all the same.
+    journal : path, optional
+        Where each event is written before it counts, an SQLite file; `resume` continues from it. The file
+        must not hold a campaign yet. Labels and annotators must then be of int, float, str, bool or tuples of
+        these.
     callbacks : sequence of objects, optional
         Hooks. Each object has any of the methods `before_ask(learner)`, `after_ask(learner, batch)`,
         `before_tell(learner, answers)`, `after_tell(learner, answers)`, `after_fit(learner)` and
@@ -164,6 +170,7 @@ class ActiveLearner:
         cost: ArrayLike | None = None,
         retrain: Retrain | None = None,
         lease: float | None = None,
+        journal: Where | None = None,
         callbacks: Sequence[Any] = (),
         seed: int | np.random.Generator | None = None,
     ) -> None:
@@ -189,9 +196,104 @@ class ActiveLearner:
         # Other processes understand the time of day, but it may be set back; this clock is not.
         self._clock = time() - monotonic()
         n = len(self._pool)
-        self._campaign = Campaign(n, None if cost is None else checked_cost(cost, n), self._now())
+        self._cost = None if cost is None else checked_cost(cost, n)
+        began = self._now()
+        self._campaign = Campaign(n, self._cost, began)
+        self._settings = {
+            "model": name_setting(model),
+            "score": name_setting(score),
+            "density": name_setting(density),
+            "select": name_setting(select),
+            "strategy": name_setting(strategy),
+            "embed": name_setting(embed) if callable(embed) else array_setting(embed),
+            "epsilon": self._epsilon,
+            "cold": cold,
+            "groups": array_setting(self._groups),
+            "chunk": None if chunk is None else int(chunk),
+            "batch_size": self.batch_size,
+            "cost": array_setting(self._cost),
+            "retrain": dict(self._retrain),
+            "lease": self._lease,
+        }
+        self._journal: Journal | None = None
+        self._unsaved: list[Event] = []  # what is the same if it happens again; saved with the next event
+        self._is_behind = False  # the journal tells of a fit that this process has not made
+        labels = labels or {}
+        if journal is not None:
+            facts = {
+                "labels": labels_setting(labels),
+                "seed": self.seed if isinstance(self.seed, int) else None,
+                "root": self._root,
+            }
+            self._journal = Journal.started(
+                journal, began, pool_settings(self._pool) | self._settings | facts
+            )
         if labels:
             self.tell(list(labels), list(labels.values()))
+
+    @classmethod
+    def resume(
+        cls,
+        model: Model,
+        X: Any,
+        *,
+        journal: Where,
+        labels: Mapping[int, Label] | None = None,
+        seed: int | np.random.Generator | None = None,
+        **arguments: Any,
+    ) -> ActiveLearner:
+        """Continue a campaign from its journal, with the batch that would have come next.
+
+        Parameters
+        ----------
+        model, X
+            As at the start; the model is fitted again when it is needed.
+        journal : path
+            The file.
+        labels, seed
+            As at the start, or left out.
+        **arguments
+            All others as at the start.
+
+        Returns
+        -------
+        ActiveLearner
+            With all labels, leases and rounds. The next batch is that of a run without interruption, if the
+            model gives the same numbers when it is fitted on the same labels.
+
+        Raises
+        ------
+        JournalError
+            If the file cannot be read, is damaged or of another schema, or was begun with other arguments:
+            the first that differs is named. Of the pool the shape, the dtype and up to 256 rows are compared.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import querist as qr
+        >>> path = Path(tempfile.mkdtemp()) / "run.db"
+        >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
+        >>> def model(X):
+        ...     return X
+        >>> learner = qr.ActiveLearner(model, pool, batch_size=2, journal=path)
+        >>> learner.tell(learner.ask().indices[:1], ["cat"])
+        >>> learner.close()
+        >>> again = qr.ActiveLearner.resume(model, pool, batch_size=2, journal=path)
+        >>> again.labels, again.ask().indices
+        ({1: 'cat'}, array([2]))
+        """
+        learner = cls(model, X, seed=seed, **arguments)
+        learner._continue(Journal.opened(journal), labels, seed)
+        return learner
+
+    def close(self) -> None:
+        """Write what is left to write and close the journal, if there is one."""
+        if self._journal is not None:
+            if self._unsaved:
+                self._let()
+            self._journal.close()
+            self._journal = None
 
     @property
     def history(self) -> list[Round]:
@@ -258,15 +360,16 @@ class ActiveLearner:
         """
         k = _count("k", self.batch_size if k is None else k)
         self._callbacks("before_ask", self)
+        self._catch_up()
         now = self._now()
-        self._let(*(Released(now, ticket) for ticket in self._campaign.expired(now)))
-        batch = self._campaign.waiting(annotator)
-        if batch is None:
+        for ticket in self._campaign.expired(now):
+            self._let_later(Released(now, ticket))
+        while (batch := self._campaign.waiting(annotator)) is None:
             if self._is_due():
                 self.fit()
-            asked = self._pick(k, annotator)
-            self._let(asked)
-            batch = asked.batch
+            elif self._is_behind:
+                self._fit_model(self._campaign.fitted.labels if self._campaign.fitted else {})
+            self._let(self._pick(k, annotator))  # perhaps in vain, if another process is faster
         self._callbacks("after_ask", self, batch)
         return batch
 
@@ -312,6 +415,7 @@ class ActiveLearner:
             ticket, told = told.ticket, told.indices
         answers = checked_answers(told, labels, n=len(self._pool))
         self._callbacks("before_tell", self, answers)
+        self._catch_up()
         news = self._campaign.news(answers, annotator)
         n_rounds = len(self.history)
         if news:
@@ -338,13 +442,15 @@ class ActiveLearner:
         ['low']
         """
         fitted = self._campaign.fitted
-        if self._is_cold() or (fitted is not None and fitted.changes == self._campaign.changes):
+        is_new = fitted is None or fitted.changes != self._campaign.changes
+        if self._is_cold() or not (is_new or self._is_behind):
             return
         started = perf_counter()
-        self._model.fit(*self._labelled(self._campaign.labels))
+        self._fit_model(self._campaign.labels)
         seconds = perf_counter() - started
-        metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
-        self._let(Fitted(self._now(), seconds, metrics))
+        if is_new:
+            metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
+            self._let_later(Fitted(self._now(), seconds, metrics))
         self._callbacks("after_fit", self)
 
     def run(self, oracle: Oracle, *, stop: StopRule | None = None) -> Iterator[Round]:
@@ -391,8 +497,71 @@ class ActiveLearner:
         return self._clock + monotonic()
 
     def _let(self, *events: Event) -> None:
+        """Let the events happen, once they are in the journal; or nothing, if others have made that wrong."""
+        if self._journal is not None:
+            others, written = self._journal.append([*self._unsaved, *events], self._overtaken(events))
+            self._take_over(others)
+            if not written:
+                return
+            self._unsaved = []
         for event in events:
             self._campaign.apply(event)
+
+    def _let_later(self, event: Event) -> None:
+        """Let happen what would happen again by itself; it goes into the journal with the next event."""
+        self._campaign.apply(event)
+        if self._journal is not None:
+            self._unsaved.append(event)
+
+    def _catch_up(self) -> None:
+        if self._journal is not None:
+            self._take_over(self._journal.news())
+
+    def _take_over(self, others: list[Event]) -> None:
+        """Let happen what another process has written."""
+        for event in others:
+            self._campaign.apply(event)
+            self._is_behind |= isinstance(event, Fitted) and self._model.trainable
+
+    @staticmethod
+    def _overtaken(events: Sequence[Event]) -> Callable[[list[Event]], bool]:
+        asked = [event for event in events if isinstance(event, Asked)]
+        rows = {row for event in asked for row in event.batch.indices.tolist()}
+
+        def overtaken(others: list[Event]) -> bool:
+            """Tell whether a batch is no longer what should be asked."""
+            return bool(asked) and any(
+                isinstance(other, Asked) or (isinstance(other, Told) and not rows.isdisjoint(other.answers))
+                for other in others
+            )
+
+        return overtaken
+
+    def _continue(
+        self, journal: Journal, labels: Mapping[int, Label] | None, seed: int | np.random.Generator | None
+    ) -> None:
+        began = journal.began
+        assert began is not None, "an opened journal has begun"
+        given = pool_settings(self._pool) | self._settings
+        if labels is not None:
+            given["labels"] = labels_setting(labels)
+        if isinstance(seed, int):
+            given["seed"] = seed
+        elif seed is not None:
+            given["root"] = self._root
+        differs = disagreement(began.settings, given)
+        if differs is not None:
+            raise JournalError(f"journal {journal.path}: {differs}")
+        self._root = began.settings["root"]
+        self.seed = self.seed if began.settings["seed"] is None else began.settings["seed"]
+        self._campaign = Campaign(len(self._pool), self._cost, began.time)
+        self._take_over(journal.news())
+        self._journal = journal
+
+    def _fit_model(self, labels: Mapping[int, Label]) -> None:
+        if self._model.trainable:
+            self._model.fit(*self._labelled(labels))
+        self._is_behind = False
 
     def _is_cold(self) -> bool:
         return self._model.is_cold(self._campaign.labels)
@@ -411,7 +580,12 @@ class ActiveLearner:
     def _labelled(self, labels: Mapping[int, Label]) -> tuple[Any, NDArray[Any]]:
         """Give the labelled rows and their labels, in the order of the pool."""
         indices = np.array(sorted(labels), dtype=np.int64)
-        return self._pool.take(indices), np.array([labels[index] for index in indices.tolist()])
+        values = [labels[index] for index in indices.tolist()]
+        if any(isinstance(value, tuple) for value in values):  # one object each, not a row of a matrix
+            y = np.empty(len(values), object)
+            y[:] = values
+            return self._pool.take(indices), y
+        return self._pool.take(indices), np.array(values)
 
     def _pick(self, k: int, annotator: Label | None) -> Asked:
         started = perf_counter()

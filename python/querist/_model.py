@@ -60,8 +60,8 @@ class CheckedModel:
         """Fit a trainable model, in place; a function stays as it is."""
         if self.trainable:
             self.model.fit(X, y)
-            if self.classifies:
-                self.classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
+        if self.classifies:
+            self.classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
         """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""

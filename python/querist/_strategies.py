@@ -47,6 +47,15 @@ def spread_out(context: Context) -> Picks:
     return select.k_center(context.features, context.k, labeled=context.taken, available=context.available)
 
 
+def _power(context: Context) -> Picks:
+    scores = context.scores
+    possible = context.available & (scores > 0)  # with the score 0 goes the chance 0
+    k = min(context.k, int(np.count_nonzero(possible)))
+    if k == 0:
+        return draw(context)
+    return select.power(scores, k, seed=context.seed, available=possible)
+
+
 def _max_herding(context: Context) -> Picks:
     method = cast(Any, select).max_herding
     return cast(
@@ -63,7 +72,7 @@ def _uncertainty_herding(context: Context) -> Picks:
 SELECTIONS: dict[str, Pick] = {
     "random": draw,
     "top_k": lambda c: select.top_k(c.scores, c.k, available=c.available),
-    "power": lambda c: select.power(c.scores, c.k, seed=c.seed, available=c.available),
+    "power": _power,
     "k_center": lambda c: select.k_center(
         c.features, c.k, labeled=c.taken, weights=c.weights, available=c.available
     ),
