@@ -14,6 +14,7 @@ array([0, 1])
 """
 
 from querist import select, stop
+from querist._balance import Balance, ClassStarvedWarning
 from querist._change import expected_gradient_length, variance_reduction
 from querist._committee import (
     bald,
@@ -37,7 +38,9 @@ __all__ = [
     "ABSTAIN",
     "ActiveLearner",
     "Answer",
+    "Balance",
     "Batch",
+    "ClassStarvedWarning",
     "Context",
     "JournalError",
     "Picks",

@@ -147,6 +147,7 @@ class Campaign:
                 batch.scores,
                 batch.ticket,
                 annotator=batch.annotator,
+                reasons=batch.reasons,
                 number=len(self.history) + 1,
                 labels=tuple(self.labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
                 n_labels=len(self.labels),
@@ -155,6 +156,7 @@ class Campaign:
                 total_cost=self._spent,
                 elapsed=time - self._began,
                 uncertainty=asked.uncertainty,
+                predicted_shares=asked.predicted_shares,
                 predictions=asked.predictions,
             )
         )

@@ -43,6 +43,8 @@ class Source:
     scans: dict[Any, Scan] = field(default_factory=dict)
     made: NDArray[Any] | None = None  # features
     whole: NDArray[Any] | None = None  # probabilities
+    density: NDArray[Any] | None = None
+    picked_by: str = ""  # the selection that was asked last
 
     def scores(self, score: Score) -> NDArray[Any]:
         """Give the scores of all rows."""
@@ -63,6 +65,11 @@ class Source:
             self.scans[None] = scan(self.model, self.pool, None, self.available, keep=parts)
             self.whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return self.whole
+
+    def terms(self) -> dict[str, NDArray[Any]]:
+        """Give what went into the values of all rows, by name."""
+        named = {_name(score): one.scores for score, one in self.scans.items() if one.scores is not None}
+        return named if self.density is None else {**named, "density": self.density}
 
     def outlook(self) -> Scan:
         """Give what a pass of the model over the pool told, if there was one."""
@@ -135,7 +142,7 @@ class Context:
         scores = None if recipe.score is None else self._source.scores(recipe.score)
         if recipe.density is None:
             return scores
-        density = self._density(recipe.density)
+        density = self._source.density = self._density(recipe.density)
         return density if scores is None else density_weighted(scores, density)
 
     @property
@@ -174,6 +181,7 @@ class Context:
         """
         context = self if k is None else replace(self, k=min(k, self.k))
         if not isinstance(strategy, str):
+            self._source.picked_by = _name(strategy)
             return context.checked(strategy(context), strategy)
         return context.pick_by(named_recipe(strategy, self._recipe))
 
@@ -199,14 +207,16 @@ class Context:
     def pick_by(self, recipe: Recipe) -> Picks:
         """Pick by a recipe."""
         context = replace(self, _recipe=recipe)
+        self._source.picked_by = _name(recipe.select)
         if recipe.asks_model and self._source.is_cold:
             return context.pick_cold()
         weights = context.weights
         if weights is not None:
             scored = context.available & ~np.isnan(weights)
             if not scored.any():
-                name = getattr(recipe.score, "__name__", recipe.score)
-                raise ValueError(f"score {name}: expected a number for some available row, got NaN for each")
+                raise ValueError(
+                    f"score {_name(recipe.score)}: expected a number for some available row, got NaN for each"
+                )
             context = replace(context, available=scored, k=min(context.k, int(np.count_nonzero(scored))))
         if isinstance(recipe.select, str):
             return SELECTIONS[recipe.select](context)
@@ -214,6 +224,7 @@ class Context:
 
     def pick_cold(self) -> Picks:
         """Pick while nothing can be fitted."""
+        self._source.picked_by = f"the cold start ({self._source.cold})"
         if self._source.cold == "diverse":
             return spread_out(self)
         groups = self._source.groups
@@ -221,7 +232,7 @@ class Context:
 
     def checked(self, picks: Any, strategy: Any) -> Picks:
         """Give what a function returned, if it can be asked."""
-        name = f"strategy {getattr(strategy, '__name__', type(strategy).__name__)}"
+        name = f"strategy {_name(strategy)}"
         if not isinstance(picks, tuple) or len(picks) != 2:
             raise TypeError(f"{name}: expected querist.Picks, got {type(picks).__name__}")
         rows, values = np.asarray(picks[0]), np.asarray(picks[1])
@@ -243,3 +254,7 @@ class Context:
 
     def _density(self, density: Density) -> NDArray[Any]:
         return self._source.features.density(density, self._source.feature_rows())
+
+
+def _name(given: Any) -> str:
+    return given if isinstance(given, str) else str(getattr(given, "__name__", type(given).__name__))

@@ -10,6 +10,7 @@ import numpy as np
 
 from querist._events import Asked, Event, Fitted, Released, Told
 from querist._protocols import Label
+from querist._reasons import Reason
 from querist._rounds import ABSTAIN, Batch
 
 KINDS = {Asked: "asked", Told: "told", Released: "released", Fitted: "fitted"}
@@ -67,6 +68,10 @@ def _body(event: Event) -> dict[str, Any]:
                 "expires": event.expires,
                 "score_seconds": event.score_seconds,
                 "uncertainty": _number(event.uncertainty),
+                "predicted_shares": [
+                    [label_value(label, "class"), share] for label, share in event.predicted_shares.items()
+                ],
+                "reasons": [_reason(reason) for reason in batch.reasons],
             }
         case Told():
             return {
@@ -90,6 +95,7 @@ def _asked(time: float, body: dict[str, Any]) -> Asked:
         np.array([float(score) for score in body["scores"]], np.dtype(body["dtype"])),
         body["ticket"],
         annotator=_annotator(body),
+        reasons=tuple(map(_reason_of, body["reasons"])),
     )
     return Asked(
         time=time,
@@ -98,8 +104,27 @@ def _asked(time: float, body: dict[str, Any]) -> Asked:
         expires=body["expires"],
         score_seconds=body["score_seconds"],
         uncertainty=float(body["uncertainty"]),
+        predicted_shares={label_of(value): share for value, share in body["predicted_shares"]},
         predictions=None,
     )
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in reason.items():
+        if name == "predicted":
+            values[name] = label_value(value, "class")
+        else:
+            values[name] = _number(value) if isinstance(value, float) else value
+    return values
+
+
+def _reason_of(values: dict[str, Any]) -> Reason:
+    as_they_are = {"rank", "picked_by"}
+    return {
+        name: label_of(value) if name == "predicted" else value if name in as_they_are else float(value)
+        for name, value in values.items()
+    }
 
 
 def _annotator(body: dict[str, Any]) -> Label | None:

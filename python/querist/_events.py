@@ -26,6 +26,7 @@ class Asked:
     expires: float | None  # the time from which others may be asked the same
     score_seconds: float
     uncertainty: float
+    predicted_shares: Mapping[Label, float]
     predictions: NDArray[np.unsignedinteger[Any]] | None  # in memory only: it grows with the pool
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from querist._answers import checked_answers
 from querist._arguments import checked_cost, finite
+from querist._balance import Balance, class_balance, predicted_shares, warn_of_starved
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
 from querist._context import Context, Source
@@ -35,9 +36,23 @@ from querist._protocols import (
     StopRule,
     Validation,
 )
+from querist._reasons import reasons
 from querist._rounds import ABSTAIN, Answer, Batch, PoolExhausted, Round, ticket_of
 from querist._settings import array_setting, disagreement, labels_setting, name_setting, pool_settings
 from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
+
+FACTS = (
+    "number",
+    "ticket",
+    "annotator",
+    "n_labels",
+    "score_seconds",
+    "fit_seconds",
+    "cost",
+    "total_cost",
+    "elapsed",
+    "uncertainty",
+)
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
 
@@ -215,6 +230,7 @@ class ActiveLearner:
             "retrain": dict(self._retrain),
             "lease": self._lease,
         }
+        self._starved: set[Label] = set()  # the classes that were warned of
         self._journal: Journal | None = None
         self._unsaved: list[Event] = []  # what is the same if it happens again; saved with the next event
         self._is_behind = False  # the journal tells of a fit that this process has not made
@@ -320,6 +336,56 @@ class ActiveLearner:
         """The number of items that have neither a label nor an abstention, leased ones included."""
         return int(np.count_nonzero(self._campaign.available))
 
+    def balance(self) -> dict[Label, Balance]:
+        """Compare what was asked about with what there is: the shares of each class.
+
+        Returns
+        -------
+        dict of label to Balance
+            For each class its share among the labels in hand, `labeled`, and among the predictions of the
+            pool at the newest round that asked the model, `predicted`; 0 where there are none.
+
+        Notes
+        -----
+        A class with less than a quarter of the labels that its predicted share lets expect, of 30 at least,
+        starves: the end of the round then gives a `ClassStarvedWarning`, once for each class.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], labels={0: "cat", 1: "dog"})
+        >>> learner.balance()["cat"]
+        Balance(labeled=0.5, predicted=0.0)
+        """
+        shares = (round.predicted_shares for round in reversed(self.history) if round.predicted_shares)
+        return class_balance(self._campaign.labels, next(shares, {}))
+
+    def frame(self) -> Any:
+        """Give `history` as a pandas data frame: a row for each round, a column for each fact and metric.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed: `pip install 'querist[frame]'`.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], batch_size=1)
+        >>> _ = list(learner.run(lambda indices, rows: ["cat"]))
+        >>> learner.frame()[["number", "n_labels", "total_cost"]].values.tolist()
+        [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("frame needs the extra \"frame\": pip install 'querist[frame]'") from error
+        facts = [
+            {"n_items": len(round), **{name: getattr(round, name) for name in FACTS}, **round.metrics}
+            for round in self.history
+        ]
+        return pandas.DataFrame(facts, columns=None if facts else ["n_items", *FACTS])
+
     def ask(self, k: int | None = None, *, annotator: Label | None = None) -> Batch:
         """Lease the items to label next, after fitting the model if it is time to.
 
@@ -422,6 +488,7 @@ class ActiveLearner:
             self._let(Told(self._now(), news, annotator, ticket))
         self._callbacks("after_tell", self, answers)
         for round in self.history[n_rounds:]:
+            warn_of_starved(round, self._campaign.labels, self._starved)
             self._callbacks("after_round", self, round)
 
     def fit(self) -> None:
@@ -601,9 +668,21 @@ class ActiveLearner:
         )
         seed = int(np.random.SeedSequence([self._root, number]).generate_state(1, np.uint64)[0])
         context = Context(number, k, free, self._campaign.labels, seed, self._recipe, source)
-        (indices, scores), _ = context.explore(self._strategy, self._epsilon)
-        outlook = source.outlook()
-        batch = Batch(indices, scores, ticket_of(number, indices), annotator=annotator)
+        (indices, scores), is_random = context.explore(self._strategy, self._epsilon)
+        outlook, classes = source.outlook(), self._model.classes
+        predicted = None if outlook.predictions is None else outlook.predictions[indices]
+        if predicted is not None and classes is not None:
+            predicted = classes[predicted]
+        why = reasons(
+            indices,
+            scores,
+            ["exploration" if one else source.picked_by for one in is_random.tolist()],
+            terms=source.terms(),
+            predicted=None if predicted is None else predicted.tolist(),
+            features=self._features.given if source.made is None else source.made,
+            labeled=context.labeled,
+        )
+        batch = Batch(indices, scores, ticket_of(number, indices), annotator=annotator, reasons=why)
         now = self._now()
         return Asked(
             time=now,
@@ -612,6 +691,7 @@ class ActiveLearner:
             expires=None if self._lease is None else now + self._lease,
             score_seconds=perf_counter() - started,
             uncertainty=outlook.uncertainty,
+            predicted_shares=predicted_shares(outlook.predictions, classes),
             predictions=outlook.predictions,
         )
 

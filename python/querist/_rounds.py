@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._protocols import Label
+from querist._reasons import Reason, explained
 
 
 class PoolExhausted(Exception):
@@ -63,6 +64,11 @@ class Batch:
         answers give equal tickets, so it can serve as an idempotency key.
     annotator : hashable, optional
         Who it is leased to.
+    reasons : tuple of mappings
+        Why each was picked: `rank` in the batch as it was asked, 1 for the first; `picked_by`, the selection;
+        `value`, what it gave: a score, a distance or a gain; the score by its name and the `density` where
+        there are some; `predicted`, the likeliest label or column; and, where features are at hand, the
+        euclidean distances `nearest_labeled` and `nearest_picked`, to the picks of lower rank.
 
     Examples
     --------
@@ -79,6 +85,7 @@ class Batch:
     scores: NDArray[np.floating[Any]]
     ticket: str
     annotator: Label | None = field(default=None, kw_only=True)
+    reasons: tuple[Reason, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         # The learner works from the same arrays: an in-place sort by a caller must fail.
@@ -90,7 +97,21 @@ class Batch:
 
     def only(self, rows: NDArray[np.bool_]) -> Batch:
         """Give the batch of some of the items, under the same ticket."""
-        return replace(self, indices=self.indices[rows], scores=self.scores[rows])
+        reasons = tuple(reason for reason, kept in zip(self.reasons, rows.tolist(), strict=True) if kept)
+        return replace(self, indices=self.indices[rows], scores=self.scores[rows], reasons=reasons)
+
+    def explain(self) -> str:
+        """Say in words why each item was picked, a line for each.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
+        >>> print(qr.ActiveLearner(lambda X: X, pool, batch_size=2).ask().explain())
+        1. row 1: margin 1, predicted 0; picked by top_k, value 1
+        2. row 2: margin 0.6, predicted 0; picked by top_k, value 0.6
+        """
+        return explained(self.indices, self.reasons)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +144,8 @@ class Round(Batch):
     uncertainty : float
         Mean entropy of the rows that could be asked, over ln c: from 0 to 1, of the model that picked;
         NaN where the picks asked no model.
+    predicted_shares : mapping of label to float
+        The share of each class among those predictions; empty for a function, whose classes have no names.
     predictions : (n,) unsigned integer array, or None
         The likeliest class of every row of the pool, as a column number, by the model that picked; for an
         answered row whose probabilities are not valid, the largest value of the type. On the newest round
@@ -148,6 +171,7 @@ class Round(Batch):
     total_cost: float = 0.0
     elapsed: float = 0.0
     uncertainty: float = math.nan
+    predicted_shares: Mapping[Label, float] = field(default_factory=dict)
     predictions: NDArray[np.unsignedinteger[Any]] | None = None
 
     def drop_predictions(self) -> None:
