@@ -5,19 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-from argparse import ArgumentParser
 from datetime import datetime
 
 import numpy as np
 import pytest
 import querist as qr
-from querist._journal_command import add_journal_command, journal_command
+from querist import _cli
 
 
 def command(*arguments):
-    parser = ArgumentParser()
-    add_journal_command(parser.add_subparsers(dest="command", required=True))
-    return journal_command(parser.parse_args(["journal", *map(str, arguments)]))
+    return _cli.main(["journal", *map(str, arguments)])
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from querist import show_config
+from querist._journal_command import add_journal_command, journal_command
 
 EXTRAS = {"demo": ("sklearn", "scipy", "matplotlib", "tqdm")}
 
@@ -16,11 +17,14 @@ EXTRAS = {"demo": ("sklearn", "scipy", "matplotlib", "tqdm")}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the given arguments, by default the process's; give its exit code.
 
-    0 is success, 2 a wrong argument or a missing extra, 130 an end by Ctrl-C.
+    0 is success, 1 a journal that cannot be read, 2 a wrong argument or a missing extra, 130 an end by
+    Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "info":
         return _info()
+    if arguments.command == "journal":
+        return journal_command(arguments)
     if not _has_extra("demo"):
         return 2
     from querist._demo import demo
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seeds", type=_positive, default=10, help="repetitions of the experiment")
     demo.add_argument("--png", type=_picture, default="querist-demo.png", help="the picture")
     demo.add_argument("--quick", action="store_true", help="fewer rounds, a smaller pool")
+    add_journal_command(commands)
     return parser
 
 
