@@ -347,6 +347,29 @@ class TestTwoProcesses:
             2,
         ] * 20
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+    def test_a_fork_does_not_share_the_file(self, path):
+        source = """
+            import os, sys
+            import querist as qr
+            learner = qr.ActiveLearner(lambda X: X, [[0.5, 0.5]] * 9, journal=sys.argv[1])
+            pid = os.fork()
+            try:
+                learner.tell([1], ["cat"])
+            except qr.JournalError as error:
+                print(error, flush=True)
+            if pid == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
+            learner.tell([2], ["cow"])
+            print(learner.labels)
+        """
+        words = child.run(source, str(path))
+        assert words.splitlines() == [
+            f"journal {path}: opened before a fork; resume from it in the child",
+            "{1: 'cat', 2: 'cow'}",
+        ]
+
 
 class TestWrongFiles:
     def test_a_campaign_is_not_begun_over(self, path):
@@ -421,6 +444,22 @@ class TestWrongFiles:
         connection.close()
         with pytest.raises(qr.JournalError, match=r"run\.db: "):
             resume(path)
+
+
+@pytest.mark.parametrize("lost", ["run.db", "run.db-wal"])
+def test_an_emptied_file_is_an_error_or_the_last_checkpoint(path, tmp_path, lost):
+    learner = alive(path)
+    place = tmp_path / "copy"
+    place.mkdir()
+    for name in ("run.db", "run.db-wal"):
+        shutil.copy(path.parent / name, place / name)
+    (place / lost).write_bytes(b"")
+    if lost == "run.db":
+        with pytest.raises(qr.JournalError):
+            resume(place / "run.db")
+    else:
+        kept = {index: label for index, label in learner.labels.items() if index % 2 == 0}
+        assert resume(place / "run.db").labels == kept
 
 
 def alive(path):

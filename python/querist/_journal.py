@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -28,7 +28,7 @@ APPLICATION = 0x71737274  # SQLite's mark for whose file this is: "qsrt"
 SCHEMA = 1
 PATIENCE = 30.0  # seconds to wait while another process writes
 
-Where: TypeAlias = str | PathLike[str]
+Where: TypeAlias = "str | os.PathLike[str]"
 Row: TypeAlias = tuple[int, float, str, str, bytes]
 
 
@@ -59,6 +59,7 @@ class Journal:
 
     def __init__(self, path: Where, mode: str) -> None:
         self.path = Path(path)
+        self._process = os.getpid()
         self.began: Began | None = None
         self._seal = b""
         self._read = 0  # the number of the last event that is known
@@ -158,7 +159,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        if hasattr(self, "_connection"):
+        if hasattr(self, "_connection") and os.getpid() == self._process:
             self._connection.close()
 
     def __del__(self) -> None:
@@ -212,6 +213,8 @@ class Journal:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # SQLite's locks are those of a process
+            raise JournalError(f"journal {self.path}: opened before a fork; resume from it in the child")
         try:
             yield
         except sqlite3.Error as error:

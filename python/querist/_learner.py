@@ -123,7 +123,7 @@ class ActiveLearner:
     journal : path, optional
         Where each event is written before it counts, an SQLite file; `resume` continues from it. The file
         must not hold a campaign yet. Labels and annotators must then be of int, float, str, bool or tuples of
-        these.
+        these. While it is open the newest events are in a second file beside it, `-wal`; `close` leaves one.
     callbacks : sequence of objects, optional
         Hooks. Each object has any of the methods `before_ask(learner)`, `after_ask(learner, batch)`,
         `before_tell(learner, answers)`, `after_tell(learner, answers)`, `after_fit(learner)` and
