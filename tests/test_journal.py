@@ -165,6 +165,30 @@ class TestResume:
         assert again.ask().ticket == learner.ask().ticket
         assert other.coef_.tolist() == model.coef_.tolist()
 
+    def test_labels_in_hand_are_there_from_the_first_commit(self, path):
+        statements = []
+        connect = sqlite3.connect
+
+        def traced(*arguments, **options):
+            connection = connect(*arguments, **options)
+            connection.set_trace_callback(statements.append)
+            return connection
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqlite3, "connect", traced)
+            begin(path, labels={0: "cat", np.int64(3): np.str_("cow")}).close()
+        assert statements.count("COMMIT") == 1
+        assert resume(path, labels={0: "cat", 3: "cow"}).labels == {0: "cat", 3: "cow"}
+
+    def test_nothing_is_told_to_a_closed_journal(self, path):
+        learner = begin(path)
+        learner.close()
+        learner.close()
+        for attempt in (lambda: learner.tell([1], ["cat"]), learner.ask):
+            with pytest.raises(qr.JournalError, match="closed"):
+                attempt()
+        assert learner.labels == {}
+
 
 class TestAgreement:
     @pytest.mark.parametrize(

@@ -148,6 +148,15 @@ class TestCommittees:
             qr.ActiveLearner(model, X)
 
 
+def test_columns_are_those_of_the_classes():
+    class Wide(GaussianNB):
+        def predict_proba(self, _):
+            return MEMBERS[0]
+
+    with pytest.raises(ValueError, match=r"Wide\.predict_proba: expected 3 columns, one for each.*got 4"):
+        qr.ActiveLearner(Wide(), X, labels=KNOWN).ask()
+
+
 class TestRegressors:
     @pytest.mark.parametrize(
         "model",

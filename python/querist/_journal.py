@@ -72,8 +72,11 @@ class Journal:
                 self._connection.execute(f"PRAGMA {pragma}").close()
 
     @classmethod
-    def started(cls, path: Where, time: float, settings: Mapping[str, Any]) -> Journal:
-        """Start a journal in a file that is not there yet, or is empty."""
+    def started(
+        cls, path: Where, time: float, settings: Mapping[str, Any], first: Sequence[Event]
+    ) -> Journal:
+        """Start a journal in a new or empty file, with the first events in the same commit."""
+        texts = [(event.time, *event_text(event)) for event in first]
         journal = cls(path, "rwc")
         try:
             with journal._errors():
@@ -88,12 +91,11 @@ class Journal:
                     "body TEXT NOT NULL, seal BLOB NOT NULL)"
                 )
                 text = json.dumps({"querist": __version__, "settings": settings})
-                seal = _sealed(b"", 1, time, "began", text)
-                connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?)", (1, time, "began", text, seal))
+                journal._insert([(time, "began", text), *texts])
         except BaseException:
             journal.close()
             raise
-        journal.began, journal._seal, journal._read = Began(time, __version__, settings), seal, 1
+        journal.began = Began(time, __version__, settings)
         return journal
 
     @classmethod
@@ -133,21 +135,14 @@ class Journal:
         texts = [(event.time, *event_text(event)) for event in events]
         before = self._read, self._seal
         try:
-            with self._errors(), self._transaction() as connection:
+            with self._errors(), self._transaction():
                 others = self._news()
                 if others and overtaken(others):
                     return others, False
-                rows: list[Row] = []
-                number, seal = self._read, self._seal
-                for time, kind, text in texts:
-                    number += 1
-                    seal = _sealed(seal, number, time, kind, text)
-                    rows.append((number, time, kind, text, seal))
-                connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
+                self._insert(texts)
         except BaseException:
             self._read, self._seal = before  # what others wrote is read again
             raise
-        self._read, self._seal = number, seal
         return others, True
 
     def check(self) -> None:
@@ -194,6 +189,14 @@ class Journal:
                 self._accept(row)
                 events.append(event_of(row[1], row[2], row[3]))
         return events
+
+    def _insert(self, texts: Sequence[tuple[float, str, str]]) -> None:
+        rows: list[Row] = []
+        for time, kind, text in texts:
+            self._read += 1
+            self._seal = _sealed(self._seal, self._read, time, kind, text)
+            rows.append((self._read, time, kind, text, self._seal))
+        self._connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
 
     def _accept(self, row: Row) -> None:
         number, time, kind, text, seal = row

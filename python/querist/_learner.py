@@ -138,12 +138,11 @@ class ActiveLearner:
     seed : int or numpy Generator
         The one given, or the one drawn if none was.
 
-    Notes
-    -----
-    Until two classes are labelled there is nothing to fit: in this cold start picks are random.
-    A callable model has no cold start. The model sees labels in pool order, so the order of the
-    answers does not matter. What is random in a batch follows from the seed and the number of the batch
-    alone. A learner is not safe to share by threads.
+    Notes ----- Until two classes are labelled (two numbers, for a regressor) there is nothing to fit: in this
+    cold start picks are as `cold` says, but for a strategy that asks no model. A callable model has no cold
+    start. The model sees labels in pool order, so the order of the answers does not matter. What is random in
+    a batch follows from the seed and the number of the batch alone. A learner is not safe to share by
+    threads.
 
     References
     ----------
@@ -234,18 +233,14 @@ class ActiveLearner:
         self._journal: Journal | None = None
         self._unsaved: list[Event] = []  # what is the same if it happens again; saved with the next event
         self._is_behind = False  # the journal tells of a fit that this process has not made
-        labels = labels or {}
+        told = checked_answers(list(labels or {}), list((labels or {}).values()), n=n)
+        first = [Told(began, told, None, None)] if told else []
         if journal is not None:
-            facts = {
-                "labels": labels_setting(labels),
-                "seed": self.seed if isinstance(self.seed, int) else None,
-                "root": self._root,
-            }
-            self._journal = Journal.started(
-                journal, began, pool_settings(self._pool) | self._settings | facts
-            )
-        if labels:
-            self.tell(list(labels), list(labels.values()))
+            facts = {"labels": labels_setting(told), "seed": _number_of(self.seed), "root": self._root}
+            settings = pool_settings(self._pool) | self._settings | facts
+            self._journal = Journal.started(journal, began, settings, first)
+        for event in first:
+            self._campaign.apply(event)
 
     @classmethod
     def resume(
@@ -304,12 +299,14 @@ class ActiveLearner:
         return learner
 
     def close(self) -> None:
-        """Write what is left to write and close the journal, if there is one."""
+        """Write what is left to write and close the journal, if there is one.
+
+        What is asked or told after that is a `JournalError`.
+        """
         if self._journal is not None:
             if self._unsaved:
                 self._let()
             self._journal.close()
-            self._journal = None
 
     @property
     def history(self) -> list[Round]:
@@ -554,11 +551,13 @@ class ActiveLearner:
                     batch = self.ask()
                 except PoolExhausted:
                     return
+                n_rounds = len(self.history)
                 self.tell(batch, oracle(batch.indices, self._pool.take(batch.indices)))
                 if self._is_due():
                     self.fit()
-                show(self.history[-1])
-                yield self.history[-1]
+                if len(self.history) > n_rounds:  # not if the lease ran out for another process
+                    show(self.history[-1])
+                    yield self.history[-1]
 
     def _now(self) -> float:
         return self._clock + monotonic()
@@ -611,9 +610,10 @@ class ActiveLearner:
         assert began is not None, "an opened journal has begun"
         given = pool_settings(self._pool) | self._settings
         if labels is not None:
-            given["labels"] = labels_setting(labels)
-        if isinstance(seed, int):
-            given["seed"] = seed
+            told = checked_answers(list(labels), list(labels.values()), n=len(self._pool))
+            given["labels"] = labels_setting(told)
+        if _number_of(seed) is not None:
+            given["seed"] = _number_of(seed)
         elif seed is not None:
             given["root"] = self._root
         differs = disagreement(began.settings, given)
@@ -702,6 +702,10 @@ def _count(name: str, value: int) -> int:
     return int(value)
 
 
+def _number_of(seed: Any) -> int | None:
+    return int(seed) if isinstance(seed, int | np.integer) else None
+
+
 def _checked_retrain(retrain: Retrain | None) -> Retrain:
     if retrain is None:
         return {}
@@ -711,7 +715,7 @@ def _checked_retrain(retrain: Retrain | None) -> Retrain:
 
 
 def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:
-    """Give the recipe of a name, or the function, which in the cold start is not asked."""
+    """Give the recipe of a name, or the function."""
     if strategy is None:
         return base
     return named_recipe(strategy, base) if not callable(strategy) else strategy

@@ -68,7 +68,13 @@ class CheckedModel:
         if self.regresses:
             raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
         proba = self.model.predict_proba(X) if self.classifies else self.model(X)
-        return _checked(proba, n, self.name, functions=not self.classifies, least=least)
+        proba = _checked(proba, n, self.name, functions=not self.classifies, least=least)
+        if self.classes is not None and np.shape(proba)[-1] != len(self.classes):
+            raise ValueError(
+                f"{self.name}: expected {len(self.classes)} columns, one for each class that it was fitted "
+                f"on, got {np.shape(proba)[-1]}"
+            )
+        return proba
 
     def members(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (m, n, c) probabilities of the members of an ensemble, columns as in `classes`."""
@@ -128,14 +134,8 @@ class CheckedModel:
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
         proba = consensus(as_array(self.proba(X, len(truth)), self.name))
-        c = proba.shape[1]
         # A function has no classes: its columns are taken for the labels 0, 1, 2, ...
-        classes = np.arange(c) if self.classes is None else self.classes
-        if len(classes) != c:
-            raise ValueError(
-                f"{self.name}: expected {len(classes)} columns, one for each class that it was "
-                f"fitted on, got {c}"
-            )
+        classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
 
     def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:

@@ -48,7 +48,7 @@ def name_setting(given: Any) -> Any:
 
 def labels_setting(labels: Mapping[int, Label]) -> str:
     """Give what tells one set of labels from another."""
-    pairs = sorted((int(index), label_value(_plain(label), "labels")) for index, label in labels.items())
+    pairs = sorted((index, label_value(label, "labels")) for index, label in labels.items())
     return hashlib.blake2b(json.dumps(pairs).encode(), digest_size=16).hexdigest()
 
 
@@ -62,10 +62,6 @@ def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | N
 
 def _sample(n: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64))
-
-
-def _plain(label: Label) -> Label:
-    return label.item() if isinstance(label, np.generic) else label
 
 
 def _hash(rows: Any) -> str:
