@@ -250,7 +250,7 @@ class TestCost:
         learner = begin(path, validation=(X, Y), labels={0: "cat", 30: "cow"})
         learner.ask()
         statements = []
-        learner._journal._connection.set_trace_callback(statements.append)
+        learner._ledger._journal._connection.set_trace_callback(statements.append)
         for _ in learner.run(oracle, stop=qr.stop.MaxRounds(5)):
             pass
         commits = [statement for statement in statements if statement == "COMMIT"]
@@ -261,7 +261,7 @@ class TestCost:
 
     def test_a_commit_waits_for_the_disk(self, path):
         learner = begin(path)
-        connection = learner._journal._connection
+        connection = learner._ledger._journal._connection
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
@@ -491,7 +491,7 @@ def alive(path):
     learner = begin(path)
     for index in range(0, 30, 2):
         learner.tell([index], [str(Y[index])])
-    learner._journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    learner._ledger._journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     for index in range(1, 30, 2):
         learner.tell([index], [str(Y[index])])
     return learner
@@ -565,7 +565,7 @@ def test_a_full_disk_loses_nothing(path):
 
 def test_a_full_file_loses_nothing(path):
     learner = begin(path)
-    learner._journal._connection.execute("PRAGMA max_page_count=20").fetchall()
+    learner._ledger._journal._connection.execute("PRAGMA max_page_count=20").fetchall()
     told = -1
 
     def tell_on():
@@ -576,7 +576,7 @@ def test_a_full_file_loses_nothing(path):
     with pytest.raises(qr.JournalError, match="full"):
         tell_on()
     assert learner.labels == dict.fromkeys(range(told), "label" * 1000)
-    learner._journal._connection.execute("PRAGMA max_page_count=100000").fetchall()
+    learner._ledger._journal._connection.execute("PRAGMA max_page_count=100000").fetchall()
     learner.tell([told], ["again"])
     again = resume(path)
     assert again.labels == dict.fromkeys(range(told), "label" * 1000) | {told: "again"}

@@ -31,7 +31,7 @@ def learner(tmp_path):
 
 
 def test_export_is_the_record(learner, capsys):
-    assert command("export", learner._journal.path) == 0
+    assert command("export", learner._ledger._journal.path) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert list(rows[0]) == ["index", "label", "annotator", "time", "round", "ticket"]
     assert [row["label"] for row in rows] == ["a,b", "1", "", '["x", 2.5]', "true"]
@@ -44,7 +44,7 @@ def test_export_is_the_record(learner, capsys):
 
 
 def test_show_tells_the_settings_and_the_state(learner, capsys):
-    assert command("show", learner._journal.path) == 0
+    assert command("show", learner._ledger._journal.path) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert (lines["querist"], lines["seed"], lines["score"]) == (qr.__version__, "4", "margin")
     assert (lines["answers"], lines["labels"], lines["abstentions"]) == ("5", "3", "1")
@@ -52,7 +52,7 @@ def test_show_tells_the_settings_and_the_state(learner, capsys):
 
 
 def test_verify_reads_it_all(learner, capsys):
-    path = learner._journal.path
+    path = learner._ledger._journal.path
     assert command("verify", path) == 0
     assert capsys.readouterr().out == f"{path}: good, 8 events, 3 labels\n"
     learner.close()
@@ -68,7 +68,7 @@ def test_verify_reads_it_all(learner, capsys):
 
 
 def test_verify_looks_at_every_page(learner, capsys):
-    path = learner._journal.path
+    path = learner._ledger._journal.path
     learner.tell([5], ["label" * 5000])
     learner.close()
     content = bytearray(path.read_bytes())

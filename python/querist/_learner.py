@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic, perf_counter, time
 from typing import Any
 
@@ -15,14 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from querist._answers import checked_answers
 from querist._arguments import checked_cost, finite
-from querist._balance import Balance, class_balance, predicted_shares, warn_of_starved
+from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
-from querist._context import Context, Source
-from querist._events import Asked, Event, Fitted, Released, Told
+from querist._events import Fitted, Released, Told
 from querist._features import Density, Embed, Features
+from querist._frame import frame
 from querist._journal import Journal, JournalError, Where
+from querist._ledger import Ledger
 from querist._model import check_validation, checked_model
+from querist._picker import Picker
 from querist._pool import Pool
 from querist._progress import progress_bar
 from querist._protocols import (
@@ -36,23 +38,9 @@ from querist._protocols import (
     StopRule,
     Validation,
 )
-from querist._reasons import reasons
-from querist._rounds import ABSTAIN, Answer, Batch, PoolExhausted, Round, ticket_of
+from querist._rounds import ABSTAIN, Answer, Batch, PoolExhausted, Round
 from querist._settings import array_setting, disagreement, labels_setting, name_setting, pool_settings
-from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
-
-FACTS = (
-    "number",
-    "ticket",
-    "annotator",
-    "n_labels",
-    "score_seconds",
-    "fit_seconds",
-    "cost",
-    "total_cost",
-    "elapsed",
-    "uncertainty",
-)
+from querist._strategies import Cold, Pick, Recipe, Strategy
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
 
@@ -188,25 +176,26 @@ class ActiveLearner:
         callbacks: Sequence[Any] = (),
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        recipe = Recipe(score, density, select)
-        self._recipe = named_recipe("random", recipe) if score == "random" else recipe
-        self._strategy = _checked_strategy(strategy, self._recipe)
-        check_validation(validation)
         self._model = checked_model(model)
         self._pool = Pool(X, chunk)
-        self._features = Features(self._pool, embed)
-        self._epsilon = _checked_share("epsilon", epsilon)
-        if cold not in ("random", "diverse"):
-            raise ValueError(f'cold: expected "random" or "diverse", got {cold!r}')
-        self._cold: Cold = cold
-        self._groups = None if groups is None else _group_numbers(groups, len(self._pool))
+        self.seed = secrets.randbits(128) if seed is None else seed
+        self._picker = Picker(
+            self._model,
+            self._pool,
+            Features(self._pool, embed),
+            recipe=Recipe(score, density, select),
+            strategy=strategy,
+            epsilon=epsilon,
+            cold=cold,
+            groups=groups,
+            root=int(np.random.default_rng(self.seed).integers(2**63)),
+        )
+        check_validation(validation)
         self._validation = validation
         self._retrain = _checked_retrain(retrain)
         self._lease = None if lease is None else finite(lease, "lease", least="above 0")
         self._callbacks = Callbacks(callbacks)
         self.batch_size = _count("batch_size", batch_size)
-        self.seed = secrets.randbits(128) if seed is None else seed
-        self._root = int(np.random.default_rng(self.seed).integers(2**63))
         # Other processes understand the time of day, but it may be set back; this clock is not.
         self._clock = time() - monotonic()
         n = len(self._pool)
@@ -220,9 +209,9 @@ class ActiveLearner:
             "select": name_setting(select),
             "strategy": name_setting(strategy),
             "embed": name_setting(embed) if callable(embed) else array_setting(embed),
-            "epsilon": self._epsilon,
+            "epsilon": float(epsilon),
             "cold": cold,
-            "groups": array_setting(self._groups),
+            "groups": array_setting(self._picker.groups),
             "chunk": None if chunk is None else int(chunk),
             "batch_size": self.batch_size,
             "cost": array_setting(self._cost),
@@ -230,17 +219,16 @@ class ActiveLearner:
             "lease": self._lease,
         }
         self._starved: set[Label] = set()  # the classes that were warned of
-        self._journal: Journal | None = None
-        self._unsaved: list[Event] = []  # what is the same if it happens again; saved with the next event
-        self._is_behind = False  # the journal tells of a fit that this process has not made
-        told = checked_answers(list(labels or {}), list((labels or {}).values()), n=n)
+        told = _checked_labels(labels or {}, n)
         first = [Told(began, told, None, None)] if told else []
+        started = None
         if journal is not None:
-            facts = {"labels": labels_setting(told), "seed": _number_of(self.seed), "root": self._root}
+            facts = {"labels": labels_setting(told), "seed": _number_of(self.seed), "root": self._picker.root}
             settings = pool_settings(self._pool) | self._settings | facts
-            self._journal = Journal.started(journal, began, settings, first)
+            started = Journal.started(journal, began, settings, first)
         for event in first:
             self._campaign.apply(event)
+        self._ledger = Ledger(self._campaign, started)
 
     @classmethod
     def resume(
@@ -303,10 +291,7 @@ class ActiveLearner:
 
         What is asked or told after that is a `JournalError`.
         """
-        if self._journal is not None:
-            if self._unsaved:
-                self._let()
-            self._journal.close()
+        self._ledger.close()
 
     @property
     def history(self) -> list[Round]:
@@ -373,15 +358,7 @@ class ActiveLearner:
         >>> learner.frame()[["number", "n_labels", "total_cost"]].values.tolist()
         [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("frame needs the extra \"frame\": pip install 'querist[frame]'") from error
-        facts = [
-            {"n_items": len(round), **{name: getattr(round, name) for name in FACTS}, **round.metrics}
-            for round in self.history
-        ]
-        return pandas.DataFrame(facts, columns=None if facts else ["n_items", *FACTS])
+        return frame(self.history)
 
     def ask(self, k: int | None = None, *, annotator: Label | None = None) -> Batch:
         """Lease the items to label next, after fitting the model if it is time to.
@@ -423,16 +400,17 @@ class ActiveLearner:
         """
         k = _count("k", self.batch_size if k is None else k)
         self._callbacks("before_ask", self)
-        self._catch_up()
+        self._ledger.catch_up()
         now = self._now()
         for ticket in self._campaign.expired(now):
-            self._let_later(Released(now, ticket))
+            self._ledger.let_later(Released(now, ticket))
         while (batch := self._campaign.waiting(annotator)) is None:
             if self._is_due():
                 self.fit()
-            elif self._is_behind:
+            elif self._ledger.others_fitted:
                 self._fit_model(self._campaign.fitted.labels if self._campaign.fitted else {})
-            self._let(self._pick(k, annotator))  # perhaps in vain, if another process is faster
+            asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
+            self._ledger.let(asked)  # perhaps in vain, if another process is faster
         self._callbacks("after_ask", self, batch)
         return batch
 
@@ -478,11 +456,11 @@ class ActiveLearner:
             ticket, told = told.ticket, told.indices
         answers = checked_answers(told, labels, n=len(self._pool))
         self._callbacks("before_tell", self, answers)
-        self._catch_up()
+        self._ledger.catch_up()
         news = self._campaign.news(answers, annotator)
         n_rounds = len(self.history)
         if news:
-            self._let(Told(self._now(), news, annotator, ticket))
+            self._ledger.let(Told(self._now(), news, annotator, ticket))
         self._callbacks("after_tell", self, answers)
         for round in self.history[n_rounds:]:
             warn_of_starved(round, self._campaign.labels, self._starved)
@@ -507,14 +485,14 @@ class ActiveLearner:
         """
         fitted = self._campaign.fitted
         is_new = fitted is None or fitted.changes != self._campaign.changes
-        if self._is_cold() or not (is_new or self._is_behind):
+        if self._is_cold() or not (is_new or self._ledger.others_fitted):
             return
         started = perf_counter()
         self._fit_model(self._campaign.labels)
         seconds = perf_counter() - started
         if is_new:
             metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
-            self._let_later(Fitted(self._now(), seconds, metrics))
+            self._ledger.let_later(Fitted(self._now(), seconds, metrics))
         self._callbacks("after_fit", self)
 
     def run(self, oracle: Oracle, *, stop: StopRule | None = None) -> Iterator[Round]:
@@ -562,47 +540,6 @@ class ActiveLearner:
     def _now(self) -> float:
         return self._clock + monotonic()
 
-    def _let(self, *events: Event) -> None:
-        """Let the events happen, once they are in the journal; or nothing, if others have made that wrong."""
-        if self._journal is not None:
-            others, written = self._journal.append([*self._unsaved, *events], self._overtaken(events))
-            self._take_over(others)
-            if not written:
-                return
-            self._unsaved = []
-        for event in events:
-            self._campaign.apply(event)
-
-    def _let_later(self, event: Event) -> None:
-        """Let happen what would happen again by itself; it goes into the journal with the next event."""
-        self._campaign.apply(event)
-        if self._journal is not None:
-            self._unsaved.append(event)
-
-    def _catch_up(self) -> None:
-        if self._journal is not None:
-            self._take_over(self._journal.news())
-
-    def _take_over(self, others: list[Event]) -> None:
-        """Let happen what another process has written."""
-        for event in others:
-            self._campaign.apply(event)
-            self._is_behind |= isinstance(event, Fitted) and self._model.trainable
-
-    @staticmethod
-    def _overtaken(events: Sequence[Event]) -> Callable[[list[Event]], bool]:
-        asked = [event for event in events if isinstance(event, Asked)]
-        rows = {row for event in asked for row in event.batch.indices.tolist()}
-
-        def overtaken(others: list[Event]) -> bool:
-            """Tell whether a batch is no longer what should be asked."""
-            return bool(asked) and any(
-                isinstance(other, Asked) or (isinstance(other, Told) and not rows.isdisjoint(other.answers))
-                for other in others
-            )
-
-        return overtaken
-
     def _continue(
         self, journal: Journal, labels: Mapping[int, Label] | None, seed: int | np.random.Generator | None
     ) -> None:
@@ -610,25 +547,24 @@ class ActiveLearner:
         assert began is not None, "an opened journal has begun"
         given = pool_settings(self._pool) | self._settings
         if labels is not None:
-            told = checked_answers(list(labels), list(labels.values()), n=len(self._pool))
-            given["labels"] = labels_setting(told)
+            given["labels"] = labels_setting(_checked_labels(labels, len(self._pool)))
         if _number_of(seed) is not None:
             given["seed"] = _number_of(seed)
         elif seed is not None:
-            given["root"] = self._root
+            given["root"] = self._picker.root
         differs = disagreement(began.settings, given)
         if differs is not None:
             raise JournalError(f"journal {journal.path}: {differs}")
-        self._root = began.settings["root"]
+        self._picker.root = began.settings["root"]
         self.seed = self.seed if began.settings["seed"] is None else began.settings["seed"]
         self._campaign = Campaign(len(self._pool), self._cost, began.time)
-        self._take_over(journal.news())
-        self._journal = journal
+        self._ledger = Ledger(self._campaign, journal)
+        self._ledger.catch_up()
 
     def _fit_model(self, labels: Mapping[int, Label]) -> None:
         if self._model.trainable:
             self._model.fit(*self._labelled(labels))
-        self._is_behind = False
+        self._ledger.others_fitted = False
 
     def _is_cold(self) -> bool:
         return self._model.is_cold(self._campaign.labels)
@@ -654,47 +590,6 @@ class ActiveLearner:
             return self._pool.take(indices), y
         return self._pool.take(indices), np.array(values)
 
-    def _pick(self, k: int, annotator: Label | None) -> Asked:
-        started = perf_counter()
-        n, free = len(self._pool), self._campaign.free()
-        k = min(k, int(np.count_nonzero(free)))
-        if k == 0:
-            leased = self.n_available
-            others = f"; {leased} are leased to other annotators" if leased else ""
-            raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about{others}")
-        number = self._campaign.n_asked + 1
-        source = Source(
-            self._model, self._pool, self._features, free, self._is_cold(), self._cold, self._groups
-        )
-        seed = int(np.random.SeedSequence([self._root, number]).generate_state(1, np.uint64)[0])
-        context = Context(number, k, free, self._campaign.labels, seed, self._recipe, source)
-        (indices, scores), is_random = context.explore(self._strategy, self._epsilon)
-        outlook, classes = source.outlook(), self._model.classes
-        predicted = None if outlook.predictions is None else outlook.predictions[indices]
-        if predicted is not None and classes is not None:
-            predicted = classes[predicted]
-        why = reasons(
-            indices,
-            scores,
-            ["exploration" if one else source.picked_by for one in is_random.tolist()],
-            terms=source.terms(),
-            predicted=None if predicted is None else predicted.tolist(),
-            features=self._features.given if source.made is None else source.made,
-            labeled=context.labeled,
-        )
-        batch = Batch(indices, scores, ticket_of(number, indices), annotator=annotator, reasons=why)
-        now = self._now()
-        return Asked(
-            time=now,
-            number=number,
-            batch=batch,
-            expires=None if self._lease is None else now + self._lease,
-            score_seconds=perf_counter() - started,
-            uncertainty=outlook.uncertainty,
-            predicted_shares=predicted_shares(outlook.predictions, classes),
-            predictions=outlook.predictions,
-        )
-
 
 def _count(name: str, value: int) -> int:
     if not isinstance(value, int | np.integer) or value < 1:
@@ -714,22 +609,5 @@ def _checked_retrain(retrain: Retrain | None) -> Retrain:
     return {what: _count(f"retrain[{what!r}]", enough) for what, enough in retrain.items()}
 
 
-def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:
-    """Give the recipe of a name, or the function."""
-    if strategy is None:
-        return base
-    return named_recipe(strategy, base) if not callable(strategy) else strategy
-
-
-def _checked_share(name: str, value: float) -> float:
-    share = finite(value, name, least="0 or more")
-    if share > 1:
-        raise ValueError(f"{name}: expected a share from 0 to 1, got {value}")
-    return share
-
-
-def _group_numbers(groups: ArrayLike, n: int) -> NDArray[np.int64]:
-    array = np.asarray(groups)
-    if array.shape != (n,):
-        raise ValueError(f"groups: expected shape ({n},), one for each row of the pool, got {array.shape}")
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+def _checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
+    return checked_answers(list(labels), list(labels.values()), n=n)
