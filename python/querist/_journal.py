@@ -23,27 +23,13 @@ from urllib.parse import quote
 from querist._core import __version__
 from querist._event_text import event_of, event_text
 from querist._events import Event
+from querist._rounds import JournalError
 
 APPLICATION = 0x71737274  # SQLite's mark for whose file this is: "qsrt"
 SCHEMA = 1
 PATIENCE = 30.0  # seconds to wait while another process writes
 
-Where: TypeAlias = "str | os.PathLike[str]"
 Row: TypeAlias = tuple[int, float, str, str, bytes]
-
-
-class JournalError(Exception):
-    """Raised where a journal cannot be read, written or continued; what it holds is left as it is.
-
-    Examples
-    --------
-    >>> import querist as qr
-    >>> try:
-    ...     qr.ActiveLearner.resume(lambda X: X, [[0.5, 0.5]], journal="no-such.db")
-    ... except qr.JournalError as error:
-    ...     print(error)
-    journal no-such.db: there is no such file
-    """
 
 
 class Began(NamedTuple):
@@ -57,7 +43,7 @@ class Began(NamedTuple):
 class Journal:
     """An open journal. `started` and `opened` make one."""
 
-    def __init__(self, path: Where, mode: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], mode: str) -> None:
         self.path = Path(path)
         self._process = os.getpid()
         self.began: Began | None = None
@@ -73,7 +59,7 @@ class Journal:
 
     @classmethod
     def started(
-        cls, path: Where, time: float, settings: Mapping[str, Any], first: Sequence[Event]
+        cls, path: str | os.PathLike[str], time: float, settings: Mapping[str, Any], first: Sequence[Event]
     ) -> Journal:
         """Start a journal in a new or empty file, with the first events in the same commit."""
         texts = [(event.time, *event_text(event)) for event in first]
@@ -99,7 +85,7 @@ class Journal:
         return journal
 
     @classmethod
-    def opened(cls, path: Where) -> Journal:
+    def opened(cls, path: str | os.PathLike[str]) -> Journal:
         """Open a journal; nothing but its first row is read yet."""
         if not Path(path).is_file():
             raise JournalError(f"journal {path}: there is no such file")

@@ -12,8 +12,9 @@ from typing import Any
 
 from querist._campaign import Campaign
 from querist._event_text import label_value
-from querist._journal import Began, Journal, JournalError
+from querist._journal import Began, Journal
 from querist._protocols import Label
+from querist._rounds import JournalError
 from querist._table import table
 
 ACTIONS = {

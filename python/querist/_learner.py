@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from time import monotonic, perf_counter, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +22,6 @@ from querist._campaign import Campaign
 from querist._events import Fitted, Released, Told
 from querist._features import Density, Embed, Features
 from querist._frame import frame
-from querist._journal import Journal, JournalError, Where
 from querist._ledger import Ledger
 from querist._model import check_validation, checked_model
 from querist._picker import Picker
@@ -38,9 +38,11 @@ from querist._protocols import (
     StopRule,
     Validation,
 )
-from querist._rounds import ABSTAIN, Answer, Batch, PoolExhausted, Round
-from querist._settings import array_setting, disagreement, labels_setting, name_setting, pool_settings
+from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
 from querist._strategies import Cold, Pick, Recipe, Strategy
+
+if TYPE_CHECKING:
+    from querist._journal import Journal
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
 
@@ -172,7 +174,7 @@ class ActiveLearner:
         cost: ArrayLike | None = None,
         retrain: Retrain | None = None,
         lease: float | None = None,
-        journal: Where | None = None,
+        journal: str | PathLike[str] | None = None,
         callbacks: Sequence[Any] = (),
         seed: int | np.random.Generator | None = None,
     ) -> None:
@@ -202,19 +204,19 @@ class ActiveLearner:
         self._cost = None if cost is None else checked_cost(cost, n)
         began = self._now()
         self._campaign = Campaign(n, self._cost, began)
-        self._settings = {
-            "model": name_setting(model),
-            "score": name_setting(score),
-            "density": name_setting(density),
-            "select": name_setting(select),
-            "strategy": name_setting(strategy),
-            "embed": name_setting(embed) if callable(embed) else array_setting(embed),
+        self._given = {  # what a resumed campaign must have in common with this one
+            "model": model,
+            "score": score,
+            "density": density,
+            "select": select,
+            "strategy": strategy,
+            "embed": embed,
             "epsilon": float(epsilon),
             "cold": cold,
-            "groups": array_setting(self._picker.groups),
+            "groups": self._picker.groups,
             "chunk": None if chunk is None else int(chunk),
             "batch_size": self.batch_size,
-            "cost": array_setting(self._cost),
+            "cost": self._cost,
             "retrain": dict(self._retrain),
             "lease": self._lease,
         }
@@ -223,8 +225,13 @@ class ActiveLearner:
         first = [Told(began, told, None, None)] if told else []
         started = None
         if journal is not None:
-            facts = {"labels": labels_setting(told), "seed": _number_of(self.seed), "root": self._picker.root}
-            settings = pool_settings(self._pool) | self._settings | facts
+            # Here, and in resume, so that without a journal there is no SQLite.
+            from querist._journal import Journal
+            from querist._settings import campaign_settings, labels_setting
+
+            settings = campaign_settings(self._pool, self._given)
+            settings["labels"] = labels_setting(told)
+            settings |= {"seed": _number_of(self.seed), "root": self._picker.root}
             started = Journal.started(journal, began, settings, first)
         for event in first:
             self._campaign.apply(event)
@@ -236,7 +243,7 @@ class ActiveLearner:
         model: Model,
         X: Any,
         *,
-        journal: Where,
+        journal: str | PathLike[str],
         labels: Mapping[int, Label] | None = None,
         seed: int | np.random.Generator | None = None,
         **arguments: Any,
@@ -283,6 +290,8 @@ class ActiveLearner:
         ({1: 'cat'}, array([2]))
         """
         learner = cls(model, X, seed=seed, **arguments)
+        from querist._journal import Journal
+
         learner._continue(Journal.opened(journal), labels, seed)
         return learner
 
@@ -543,9 +552,11 @@ class ActiveLearner:
     def _continue(
         self, journal: Journal, labels: Mapping[int, Label] | None, seed: int | np.random.Generator | None
     ) -> None:
+        from querist._settings import campaign_settings, disagreement, labels_setting
+
         began = journal.began
         assert began is not None, "an opened journal has begun"
-        given = pool_settings(self._pool) | self._settings
+        given = campaign_settings(self._pool, self._given)
         if labels is not None:
             given["labels"] = labels_setting(_checked_labels(labels, len(self._pool)))
         if _number_of(seed) is not None:

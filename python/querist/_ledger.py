@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from querist._campaign import Campaign
 from querist._events import Asked, Event, Fitted, Told
-from querist._journal import Journal
+
+if TYPE_CHECKING:
+    from querist._journal import Journal
 
 
 class Ledger:

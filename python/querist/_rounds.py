@@ -31,6 +31,20 @@ class PoolExhausted(Exception):
     """
 
 
+class JournalError(Exception):
+    """Raised where a journal cannot be read, written or continued; what it holds is left as it is.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> try:
+    ...     qr.ActiveLearner.resume(lambda X: X, [[0.5, 0.5]], journal="no-such.db")
+    ... except qr.JournalError as error:
+    ...     print(error)
+    journal no-such.db: there is no such file
+    """
+
+
 class Abstain(enum.Enum):
     """The type of `ABSTAIN`: an enum, so that a copy in another process is the same object."""
 

@@ -18,32 +18,9 @@ from querist._protocols import Label
 SAMPLE = 256  # rows of a pool that are hashed, evenly spaced
 
 
-def pool_settings(pool: Pool) -> dict[str, Any]:
-    """Give what tells one pool from another: shape, dtype, and a hash of a sample of the rows."""
-    n = len(pool)
-    sample = pool.take(_sample(n))
-    return {
-        "X shape": [n, *(int(length) for length in getattr(sample, "shape", (n,))[1:])],
-        "X dtype": str(getattr(sample, "dtype", type(sample).__name__)),
-        "X rows": _hash(sample),
-    }
-
-
-def array_setting(given: Any) -> str | None:
-    """Give what tells one array from another: shape, dtype, and a hash of a sample of the rows."""
-    if given is None:
-        return None
-    array = as_array(given, "array")
-    return f"{array.dtype} {array.shape} {_hash(array[_sample(len(array))])}"
-
-
-def name_setting(given: Any) -> Any:
-    """Give a name as it is, and anything else by the name of its function or type."""
-    if given is None or isinstance(given, str):
-        return given
-    if isinstance(given, list | tuple):
-        return [name_setting(one) for one in given]
-    return getattr(given, "__qualname__", type(given).__qualname__)
+def campaign_settings(pool: Pool, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what tells one campaign from another: its pool and its arguments."""
+    return {**_pool_settings(pool), **{name: _setting(value) for name, value in given.items()}}
 
 
 def labels_setting(labels: Mapping[int, Label]) -> str:
@@ -58,6 +35,29 @@ def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | N
         if stored.get(name) != value:
             return f"{name}: the journal was begun with {stored.get(name)!r}, got {value!r}"
     return None
+
+
+def _pool_settings(pool: Pool) -> dict[str, Any]:
+    """Give what tells one pool from another: shape, dtype, and a hash of a sample of the rows."""
+    n = len(pool)
+    sample = pool.take(_sample(n))
+    return {
+        "X shape": [n, *(int(length) for length in getattr(sample, "shape", (n,))[1:])],
+        "X dtype": str(getattr(sample, "dtype", type(sample).__name__)),
+        "X rows": _hash(sample),
+    }
+
+
+def _setting(given: Any) -> Any:
+    """Give plain values as they are, arrays by a sample, and the rest by the name of its function or type."""
+    if given is None or isinstance(given, str | int | float | dict):
+        return given
+    if isinstance(given, list | tuple) and any(callable(one) or hasattr(one, "fit") for one in given):
+        return [_setting(one) for one in given]
+    if callable(given) or hasattr(given, "fit"):
+        return getattr(given, "__qualname__", type(given).__qualname__)
+    array = as_array(given, "array")
+    return f"{array.dtype} {array.shape} {_hash(array[_sample(len(array))])}"
 
 
 def _sample(n: int) -> NDArray[np.int64]:
