@@ -32,6 +32,8 @@ from querist._learner import ABSTAIN, ActiveLearner, Answer, Batch, PoolExhauste
 from querist._picks import Picks
 from querist._rounds import JournalError
 from querist._scores import entropy, gini, least_confidence, margin, scores, top_scores
+from querist._simulate import simulate
+from querist._simulation import Simulation
 from querist._votes import ensemble_variance, variation_ratio, vote_entropy, votes
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "Picks",
     "PoolExhausted",
     "Round",
+    "Simulation",
     "__version__",
     "bald",
     "committee_scores",
@@ -68,6 +71,7 @@ __all__ = [
     "select",
     "set_num_threads",
     "show_config",
+    "simulate",
     "stop",
     "top_scores",
     "variance_reduction",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -155,7 +152,12 @@ class FileExchange:
                     f"show: expected the fields {list(lines[0])} for each row, got {list(lines[-1])}"
                 )
         if self._format == "jsonl":
+            import json
+
             return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        import csv
+        import io
+
         content = io.StringIO()
         table = csv.DictWriter(content, list(lines[0]), lineterminator="\n")
         table.writeheader()
@@ -181,6 +183,8 @@ def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
 
 
 def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
+    import csv
+
     header = file.readline()
     file.seek(0)
     rows = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
@@ -192,6 +196,8 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
 
 
 def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
+    import json
+
     for number, line in enumerate(file, 1):
         where = f"{path}, line {number}"
         try:
