@@ -59,8 +59,10 @@ def learning_curve(history: Sequence[Round]) -> Figure:
     at = [round.n_labels for round in history]
     for label in dict.fromkeys(label for round in history for label in round.labels):
         asked = np.cumsum([round.labels.count(label) for round in history])
-        style = {"color": GREY, "linestyle": "--"} if label is ABSTAIN else {}
-        below.plot(at, asked, marker=".", label=str(label), **style)
+        if label is ABSTAIN:
+            below.plot(at, asked, marker=".", label="abstained", color=GREY, linestyle="--")
+        else:
+            below.plot(at, asked, marker=".", label=str(label))
     above.set(ylabel="metric")
     below.set(ylabel="answers", xlabel="labels")
     for axes in (above, below):

@@ -121,8 +121,9 @@ def simulate(
         raise ValueError(f"n_jobs: expected at least 1, got {n_jobs}")
     named = _named(strategies)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not named or not numbers:
-        raise ValueError("strategies, seeds: expected at least one of each, got none")
+    for name, given in (("strategies", named), ("seeds", numbers)):
+        if not given:
+            raise ValueError(f"{name}: expected at least one, got none")
     experiment = _Experiment(
         model,
         X,
@@ -205,11 +206,14 @@ class _Experiment:
         held_out = _held_out(self.y, self.test_size, np.random.default_rng(seed))
         rows, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         pool, y = Pool(self.X), Known(self.y)
+        known = y(rows, None)
+        if len(set(known)) < 2:
+            raise ValueError(f"y: expected two classes or more in the pool of seed {seed}, got {set(known)}")
         test_X, test_y = pool.take(test), y(test, None)
         if self.metric == METRIC:
-            return _Split(pool.take(rows), y(rows, None), (test_X, test_y))
+            return _Split(pool.take(rows), known, (test_X, test_y))
         measure = cast(Metric, self.metric)
-        return _Split(pool.take(rows), y(rows, None), lambda model: {METRIC: measure(model, test_X, test_y)})
+        return _Split(pool.take(rows), known, lambda model: {METRIC: measure(model, test_X, test_y)})
 
 
 def _named(strategies: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
