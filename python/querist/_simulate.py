@@ -23,7 +23,6 @@ from querist._pool import Pool
 from querist._protocols import Label, Labels, Model, Validation
 from querist._simulation import Curve, Simulation
 from querist.oracle import Known
-from querist.stop import MaxLabels
 
 Metric: TypeAlias = Callable[[Any, Any, Any], float]
 
@@ -187,10 +186,12 @@ class _Experiment:
                 seed=seed,
                 **{"batch_size": self.batch_size, **arguments},
             )
-            smallest = learner.batch_size
-            for round in learner.run(Known(y), stop=MaxLabels(self.max_labels)):
-                size = max(smallest, int(self.growth * round.n_labels))
-                learner.batch_size = max(1, min(size, self.max_labels - round.n_labels))
+            known = Known(y)
+            while learner.n_available and learner.n_labels < self.max_labels:
+                size = max(learner.batch_size, int(self.growth * learner.n_labels))
+                batch = learner.ask(min(size, self.max_labels - learner.n_labels))
+                learner.tell(batch, known(batch.indices, None))
+                learner.fit()
         measured = [round for round in learner.history if round.metrics]
         if not measured:
             raise ValueError(f"{name}: expected labels of two classes by label {self.max_labels}, got one")
