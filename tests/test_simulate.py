@@ -123,6 +123,14 @@ def test_a_metric_of_ones_own():
     assert simulation.metric == "metric"
 
 
+def test_a_name_means_what_it_means_to_a_learner():
+    named = qr.simulate(GaussianNB(), X, Y, strategies=["badge"], seeds=2, max_labels=30)
+    spelled = qr.simulate(
+        GaussianNB(), X, Y, strategies={"badge": {"strategy": "badge"}}, seeds=2, max_labels=30
+    )
+    assert same(named, spelled)
+
+
 def test_rounds_grow_and_end_at_max_labels():
     growing = qr.simulate(GaussianNB(), X, Y, strategies=["random"], seeds=1, growth=0.5, max_labels=70)
     assert growing.curves[0].n_labels.tolist() == [10, 20, 30, 45, 67, 70]
@@ -148,13 +156,13 @@ def test_margin_saves_labels_on_digits():
     [
         ({"y": [0, 1]}, "y: expected one label for each of the 150 rows of X, got 2"),
         ({"strategies": []}, "strategies: expected at least one, got none"),
-        ({"strategies": ["marjin"]}, "score: expected .* got 'marjin'"),
+        ({"strategies": ["marjin"]}, "strategy: expected .* got 'marjin'"),
         ({"seeds": 0}, "seeds: expected at least one, got none"),
         ({"test_size": 1.0}, "test_size: expected a share between 0 and 1, got 1.0"),
         ({"growth": -1.0}, "growth: expected a share of 0 or more, got -1.0"),
         ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),
         ({"y": [0] * 150}, "y: expected two classes or more in the pool of seed 0, got {0}"),
-        ({"strategies": ["marjin"], "n_jobs": 2}, "score: expected .* got 'marjin'"),
+        ({"strategies": ["marjin"], "n_jobs": 2}, "strategy: expected .* got 'marjin'"),
     ],
 )
 def test_arguments_that_cannot_work_are_named(arguments, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from querist import stop
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
+from sklearn.naive_bayes import GaussianNB
 
 
 def a_round(number, n_labels=1, indices=(0,), **fields):
@@ -39,7 +41,7 @@ def measured(*values):
 
 def predicted(*predictions, dtype=np.uint8):
     return [
-        a_round(number, predictions=None if each is None else np.array(each, dtype))
+        a_round(number, fit_seconds=1.0, predictions=None if each is None else np.array(each, dtype))
         for number, each in enumerate(predictions, 1)
     ]
 
@@ -305,6 +307,19 @@ def test_a_round_that_asked_no_model_begins_the_window_anew():
     assert told_of(stop.ClassificationChange(), history) == [2, 5, 6]
 
 
+@pytest.mark.parametrize("rule", [stop.StabilizingPredictions(0.5, window=1), stop.ClassificationChange()])
+def test_a_model_that_was_not_fitted_anew_is_no_second_one(rule):
+    X, y = load_digits(n_class=4, return_X_y=True)
+    learner = qr.ActiveLearner(GaussianNB(), X, batch_size=4, retrain={"rounds": 3}, seed=0)
+    picked, fired = [], []
+    for round in learner.run(qr.oracle.Known(y), stop=stop.MaxRounds(12)):
+        picked.append(round.predictions)
+        fired.append(rule(learner.history))
+    same = [before is not None and np.array_equal(before, now) for before, now in pairwise(picked)]
+    assert any(same), "the same model has picked two rounds"
+    assert not fired[same.index(True) + 1]
+
+
 def test_asking_twice_about_a_round_changes_nothing():
     rule = stop.StabilizingPredictions(window=2)
     history = predicted([0, 1], [0, 1], [0, 1])
@@ -320,8 +335,8 @@ def test_a_rule_serves_another_campaign():
 
 def test_classification_change_leaves_out_what_was_asked_before():
     history = [
-        a_round(1, indices=(2,), predictions=np.array([0, 1, 0], np.uint8)),
-        a_round(2, indices=(0,), predictions=np.array([0, 1, 1], np.uint8)),
+        a_round(1, indices=(2,), fit_seconds=1.0, predictions=np.array([0, 1, 0], np.uint8)),
+        a_round(2, indices=(0,), fit_seconds=1.0, predictions=np.array([0, 1, 1], np.uint8)),
         a_round(3, indices=(1,), predictions=np.array([0, 0, 1], np.uint8)),
     ]
     assert told_of(stop.ClassificationChange(), history) == [2]

@@ -2,7 +2,9 @@
 
 They need no label beyond those in hand. What they look at, `Round.predictions` and `Round.uncertainty`, is
 of the model that picked the round, so they fire one round after it was there to be seen; rounds picked at
-random tell them nothing.
+random tell them nothing, nor do rounds without a fit in between. Where several annotators hold batches that
+one model picked, that model is taken for two which agree: there a window should be longer than they are
+many.
 """
 
 from __future__ import annotations
@@ -132,15 +134,18 @@ class _Successive:
         self._before: Predictions | None = None
 
     def up_to(self, history: Sequence[Round]) -> deque[float]:
-        """Take in the newest round, once however often it is asked about, and give the comparisons."""
+        """Take in the newest round, once however often it is asked about, and give the comparisons.
+
+        A model that was not fitted anew after the round before agrees with itself, which says nothing.
+        """
         newest = history[-1]
         if newest.number == self._number:
             return self._values
         now = newest.predictions
-        if newest.number == self._number + 1 and self._before is not None and now is not None:
-            self._values.append(self._compare(self._before, now, history))
-        else:
+        if newest.number != self._number + 1 or self._before is None or now is None:
             self._values.clear()
+        elif history[-2].fit_seconds > 0:
+            self._values.append(self._compare(self._before, now, history))
         self._number, self._before = newest.number, now
         return self._values
 

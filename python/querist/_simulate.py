@@ -58,7 +58,7 @@ def simulate(
     y : (n,) array or sequence
         Their labels.
     strategies : sequence of str, or mapping of str to mapping
-        Names of scores; or {name: keyword arguments of `ActiveLearner`}.
+        Names that `ActiveLearner` takes for `strategy`; or {name: its keyword arguments}.
     seeds : int or iterable of int, default 10
         The seeds, or how many: 0, 1, 2 and so on.
     test_size : float, default 0.3
@@ -220,7 +220,7 @@ class _Experiment:
 def _named(strategies: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     if isinstance(strategies, Mapping):
         return dict(strategies)
-    return {name: {"score": name} for name in strategies}
+    return {name: {"strategy": name} for name in strategies}
 
 
 def _held_out(y: Sequence[Label], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
