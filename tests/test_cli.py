@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import importlib.util
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import querist as qr
 from querist import _cli
+from sklearn.datasets import load_iris
 
 
 def querist(*arguments, cwd=None):
@@ -39,15 +43,16 @@ def test_info_lines_up_the_configuration(capsys):
 
 
 @pytest.mark.parametrize("missing", ["sklearn", "scipy", "matplotlib", "tqdm"])
-def test_a_missing_extra_is_named(missing, monkeypatch, capsys):
+@pytest.mark.parametrize("arguments", [["demo"], ["simulate", "iris"]])
+def test_a_missing_extra_is_named(arguments, missing, monkeypatch, capsys):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name)
     )
-    assert _cli.main(["demo"]) == 2
+    assert _cli.main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == ("querist demo needs the extra \"demo\": pip install 'querist[demo]'\n")
+    assert printed.err == (f"querist {arguments[0]} needs the extra \"demo\": pip install 'querist[demo]'\n")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,9 @@ def test_a_missing_extra_is_named(missing, monkeypatch, capsys):
         (["demo", "--seeds", "0"], "must be at least 1, got 0"),
         (["demo", "--seeds", "few"], "argument --seeds: invalid"),
         (["demo", "--png", "/nowhere/at/all.png"], "there is no directory /nowhere/at"),
+        (["simulate"], "required: data"),
+        (["simulate", "iris", "--model", "oracle"], "invalid choice: 'oracle'"),
+        (["simulate", "iris", "--csv", "/nowhere/at/all.csv"], "there is no directory /nowhere/at"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, message, capsys):
@@ -73,15 +81,17 @@ def test_the_demo_prints_both_tables_and_writes_the_picture(tmp_path):
     picture = tmp_path / "curves.png"
     assert picture.read_bytes().startswith(b"\x89PNG\r\n")
     assert f"Learning curves: {picture.resolve()}\n" in done.stdout
-    assert "labelling digits: 100%" in done.stderr
+    assert "simulating: 100%" in done.stderr
 
     savings, speed = done.stdout.split("Learning curves")
     needed = {
-        strategy: int(re.search(rf"^{strategy} +(\d+) ", savings, re.MULTILINE)[1])
+        strategy: int(re.search(rf"^{strategy} +\d+ +\d+-\d+ +\S+ +(\d+) ", savings, re.MULTILINE)[1])
         for strategy in ("random", "margin", "entropy")
     }
     assert 10 < needed["margin"] < needed["random"] < 1257
-    assert re.search(r"^margin +\d+ +\d+-\d+ +\d+% +\d+ +\d+-\d+ +\d+%$", savings, re.MULTILINE)
+    assert re.search(
+        r"^margin +\d+ +\d+-\d+ +-?\d+% +\d+ +\d+-\d+ +\d+% +0\.\d+ +2-0-0 ", savings, re.MULTILINE
+    )
 
     assert re.search(r"100,000 rows.*agree within \de-0[5-8]", speed)
     rows = re.findall(r"^(entropy|margin) +(\w+) +[\d.]+ +\d+ +(-|[\d.]+ x)$", speed, re.MULTILINE)
@@ -95,3 +105,67 @@ def test_the_demo_prints_both_tables_and_writes_the_picture(tmp_path):
     for part in (savings, speed):
         block = part.strip().split("\n\n")[-1].splitlines()
         assert len({len(line) for line in block}) == 1, "the columns line up"
+
+
+def test_simulate_prints_a_table_and_writes_curves_and_a_picture(tmp_path):
+    done = querist(
+        *("simulate", "iris", "--model", "naive_bayes", "--strategies", "random", "margin", "--seeds", "3"),
+        *("--max-labels", "40", "--jobs", "2", "--csv", "curves.csv", "--png", "curves.png"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "iris, naive_bayes: 150 rows of 3 classes, 3 seeds.\n" in done.stdout
+    assert re.search(r"^random +(\d+|never) ", done.stdout, re.MULTILINE)
+    assert re.search(r"^margin +(\d+|never) ", done.stdout, re.MULTILINE)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")
+    with open(tmp_path / "curves.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["strategy"], row["seed"]) for row in rows} == {
+        (strategy, seed) for strategy in ("random", "margin") for seed in "012"
+    }
+    assert done.stderr == "", "nobody looks at a bar here"
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.npz", "first.csv"])
+def test_simulate_reads_files(name, in_tmp_path):
+    X, y = load_iris(return_X_y=True)
+    np.savez("data.npz", X=X, y=y)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    for file, last in (("data.csv", True), ("first.csv", False)):
+        with open(file, "w", newline="") as out:
+            rows = csv.writer(out)
+            rows.writerow(["a", "b", "c", "d", "kind"] if last else ["kind", "a", "b", "c", "d"])
+            rows.writerows([*row, kind] if last else [kind, *row] for row, kind in zip(X, names, strict=True))
+    target = ["--target", "kind"] if name == "first.csv" else []
+    tables = []
+    for data in ("iris", name):
+        extra = target if data == name else []
+        arguments = ["simulate", data, *extra, "--model", "naive_bayes", "--seeds", "2", "--jobs", "1"]
+        assert _cli.main([*arguments, "--max-labels", "30", "--csv", "curves.csv"]) == 0
+        tables.append(Path("curves.csv").read_text())
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "content", "message"),
+    [
+        ("mnist", None, "data: expected one of ['breast_cancer', 'digits', 'iris', 'wine'], a .csv or"),
+        ("gone.csv", None, "No such file"),
+        ("a.csv", "a,b\n1,x\nfew,y\n", "a.csv, row 3: expected numbers beside 'b', got ['few', 'y']"),
+        ("a.csv", "a,b,c\n1,2,x\n1,y\n", "a.csv, row 3: expected"),
+        ("a.csv", "a,b\n1,x\n", "target: expected one of ['a', 'b'], got 'label'"),
+    ],
+)
+def test_data_that_cannot_be_used_are_named(data, content, message, in_tmp_path, capsys):
+    if content:
+        Path(data).write_text(content)
+    target = ["--target", "label"] if "label" in message else []
+    assert _cli.main(["simulate", data, *target]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("querist simulate: ")
+    assert message in printed

@@ -339,6 +339,77 @@ class TestRun:
         assert learner.history[-1].metrics["accuracy"] > 0.3
 
 
+class TestRoundFacts:
+    """What stop rules read on each round."""
+
+    def test_cost_is_summed_over_all_answers(self):
+        cost = np.arange(N) / 4
+        learner = qr.ActiveLearner(proba, X, cost=cost, labels={50: "cat"}, batch_size=3)
+        first = learner.ask()
+        learner.tell(first, ["cat", qr.ABSTAIN, "cow"])
+        learner.tell([40] if 40 not in first.indices else [41], ["dog"])
+        second = learner.ask()
+        learner.tell(second, ["cat"] * 3)
+        one, two = learner.history
+        assert one.cost == cost[first.indices].sum()
+        assert one.total_cost == one.cost + cost[50]
+        assert two.cost == cost[second.indices].sum()
+        answered = {*first.indices, *second.indices, 50, 40 if 40 not in first.indices else 41}
+        assert two.total_cost == cost[list(answered)].sum()
+
+    def test_each_answer_costs_one_by_default(self):
+        learner = qr.ActiveLearner(proba, X, labels={50: "cat"}, batch_size=7)
+        rounds = list(learner.run(oracle, stop=qr.stop.MaxRounds(2)))
+        assert [(round.cost, round.total_cost) for round in rounds] == [(7, 8), (7, 15)]
+
+    @pytest.mark.parametrize(
+        ("cost", "message"),
+        [
+            ([1.0, 2.0], r"cost: expected shape \(60,\).* got \(2,\)"),
+            (np.where(np.arange(N) == 7, np.inf, 1), "cost: row 7 is inf"),
+            (np.where(np.arange(N) == 9, -1.0, 1), "cost: row 9 is -1.0"),
+        ],
+    )
+    def test_a_wrong_cost_is_named(self, cost, message):
+        with pytest.raises(ValueError, match=message):
+            qr.ActiveLearner(proba, X, cost=cost)
+
+    def test_elapsed_grows_from_the_start(self):
+        learner = qr.ActiveLearner(proba, X)
+        elapsed = [round.elapsed for round in learner.run(oracle)]
+        assert elapsed[0] > 0
+        assert elapsed == sorted(set(elapsed))
+
+    def test_uncertainty_is_the_mean_over_what_could_be_asked(self):
+        learner = qr.ActiveLearner(proba, X, labels=dict.fromkeys(range(20), "cat"))
+        first = next(learner.run(oracle))
+        entropies = -(PROBA * np.log(PROBA)).sum(axis=1) / np.log(4)
+        assert first.uncertainty == pytest.approx(entropies[20:].mean(), rel=1e-12)
+
+    def test_predictions_stay_on_the_newest_round_only(self):
+        learner = qr.ActiveLearner(proba, X)
+        for round in learner.run(oracle):
+            assert round.predictions.dtype == np.uint8
+            assert round.predictions.tolist() == PROBA.argmax(axis=1).tolist()
+            assert all(older.predictions is None for older in learner.history[:-1])
+
+    def test_a_pick_without_a_model_has_none(self):
+        for learner in (
+            qr.ActiveLearner(CountingNB(), X),
+            qr.ActiveLearner(proba, X, score="random"),
+        ):
+            first = next(learner.run(oracle))
+            assert np.isnan(first.uncertainty)
+            assert first.predictions is None
+
+    def test_many_rows_and_classes_are_read_in_chunks(self):
+        many = np.random.default_rng(2).dirichlet(np.ones(300), size=2**16 + 5).astype(np.float32)
+        first = next(qr.ActiveLearner(lambda X: X, many).run(lambda indices, _: indices))
+        assert first.predictions.dtype == np.uint16
+        assert (first.predictions == many.argmax(axis=1)).all()
+        assert first.uncertainty == pytest.approx(qr.entropy(many, normalize=True).mean(), rel=1e-5)
+
+
 class TestArguments:
     @pytest.mark.parametrize("kind", ["array", "list", "csr", "csc", "coo", "pandas", "polars"])
     def test_any_pool_with_rows_gives_the_same_campaign(self, kind):

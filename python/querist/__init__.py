@@ -13,7 +13,8 @@ array([0.69314718, 0.32508297, 0.        ])
 array([0, 1])
 """
 
-from querist import select, stop
+from querist._balance import Balance, ClassStarvedWarning
+from querist import oracle, select, stop
 from querist._change import expected_gradient_length, variance_reduction
 from querist._committee import (
     bald,
@@ -24,20 +25,30 @@ from querist._committee import (
     max_disagreement,
 )
 from querist._config import get_num_threads, set_num_threads, show_config
+from querist._context import Context
 from querist._core import __version__
 from querist._density import density_weighted, information_density, knn_density
-from querist._learner import ABSTAIN, ActiveLearner, Batch, PoolExhausted, Round
+from querist._learner import ABSTAIN, ActiveLearner, Answer, Batch, PoolExhausted, Round
 from querist._picks import Picks
+from querist._rounds import JournalError
 from querist._scores import entropy, gini, least_confidence, margin, scores, top_scores
+from querist._simulate import simulate
+from querist._simulation import Simulation
 from querist._votes import ensemble_variance, variation_ratio, vote_entropy, votes
 
 __all__ = [
     "ABSTAIN",
     "ActiveLearner",
+    "Answer",
+    "Balance",
     "Batch",
+    "ClassStarvedWarning",
+    "Context",
+    "JournalError",
     "Picks",
     "PoolExhausted",
     "Round",
+    "Simulation",
     "__version__",
     "bald",
     "committee_scores",
@@ -55,10 +66,12 @@ __all__ = [
     "least_confidence",
     "margin",
     "max_disagreement",
+    "oracle",
     "scores",
     "select",
     "set_num_threads",
     "show_config",
+    "simulate",
     "stop",
     "top_scores",
     "variance_reduction",

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from querist import show_config
+from querist._journal_command import add_journal_command, journal_command
 
-EXTRAS = {"demo": ("sklearn", "scipy", "matplotlib", "tqdm")}
+EXTRA = ("sklearn", "scipy", "matplotlib", "tqdm")  # the packages of the extra "demo"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the given arguments, by default the process's; give its exit code.
 
-    0 is success, 2 a wrong argument or a missing extra, 130 an end by Ctrl-C.
+    0 is success, 1 a journal or data that cannot be used, 2 a wrong argument or a missing extra, 130 an end by
+    Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "info":
         return _info()
-    if not _has_extra("demo"):
+    if arguments.command == "journal":
+        return journal_command(arguments)
+    if not _has_extra(arguments.command):
         return 2
-    from querist._demo import demo
-
     try:
-        demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
+        if arguments.command == "demo":
+            from querist._demo import demo
+
+            demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
+        else:
+            from querist import _simulate_command
+
+            _simulate_command.run(arguments)
     except KeyboardInterrupt:
         return 130  # what a shell gives a command that Ctrl-C ended
+    except (OSError, ValueError) as error:
+        print(f"querist {arguments.command}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -44,9 +57,37 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     demo.add_argument("--seeds", type=_positive, default=10, help="repetitions of the experiment")
-    demo.add_argument("--png", type=_picture, default="querist-demo.png", help="the picture")
+    demo.add_argument("--png", type=_output, default="querist-demo.png", help="the picture")
     demo.add_argument("--quick", action="store_true", help="fewer rounds, a smaller pool")
+    add_journal_command(commands)
+    _add_simulate(commands)
     return parser
+
+
+def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    simulate = commands.add_parser(
+        "simulate",
+        help="try strategies on data whose labels are known: how many labels does each need?",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    simulate.add_argument("data", help="digits, iris, wine, breast_cancer, FILE.csv or FILE.npz (X and y)")
+    simulate.add_argument("--target", help="the column of a CSV file with the labels, if not the last")
+    simulate.add_argument(
+        "--model",
+        choices=("logistic", "forest", "naive_bayes", "nearest"),
+        default="logistic",
+        help="what learns",
+    )
+    simulate.add_argument(
+        "--strategies", nargs="+", default=["random", "margin", "entropy"], metavar="NAME", help="what asks"
+    )
+    simulate.add_argument("--seeds", type=_positive, default=10, help="repetitions, each with another split")
+    simulate.add_argument("--batch-size", type=_positive, default=10, help="labels in a round")
+    simulate.add_argument("--growth", type=float, default=0.05, help="or this share of the labels in hand")
+    simulate.add_argument("--max-labels", type=_positive, help="where to stop, if not at the end of the pool")
+    simulate.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="processes")
+    simulate.add_argument("--csv", type=_output, help="a file for the curves")
+    simulate.add_argument("--png", type=_output, help="a picture of the curves")
 
 
 def _positive(text: str) -> int:
@@ -56,7 +97,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _picture(text: str) -> Path:
+def _output(text: str) -> Path:
     path = Path(text)
     if not path.parent.is_dir():  # better now than after the experiment
         raise argparse.ArgumentTypeError(f"there is no directory {path.parent}")
@@ -64,12 +105,9 @@ def _picture(text: str) -> Path:
 
 
 def _has_extra(command: str) -> bool:
-    if all(importlib.util.find_spec(package) for package in EXTRAS[command]):
+    if all(importlib.util.find_spec(package) for package in EXTRA):
         return True
-    print(
-        f"querist {command} needs the extra \"{command}\": pip install 'querist[{command}]'",
-        file=sys.stderr,
-    )
+    print(f"querist {command} needs the extra \"demo\": pip install 'querist[demo]'", file=sys.stderr)
     return False
 
 

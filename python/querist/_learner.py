@@ -6,21 +6,45 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from time import perf_counter
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from time import monotonic, perf_counter, time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from querist._acquire import acquire, check_score, draw
 from querist._answers import checked_answers
-from querist._model import CheckedModel, check_validation
+from querist._arguments import checked_cost, finite
+from querist._balance import Balance, class_balance, warn_of_starved
+from querist._callbacks import Callbacks
+from querist._campaign import Campaign
+from querist._events import Fitted, Released, Told
+from querist._features import Density, Embed, Features
+from querist._frame import frame
+from querist._ledger import Ledger
+from querist._model import check_validation, checked_model
+from querist._picker import Picker
 from querist._pool import Pool
-from querist._protocols import Indices, Label, Labels, Model, Oracle, Score, StopRule, Validation
-from querist._rounds import ABSTAIN, Batch, PoolExhausted, Round, ticket
+from querist._progress import progress_bar
+from querist._protocols import (
+    Indices,
+    Label,
+    Labels,
+    Model,
+    Oracle,
+    Retrain,
+    Score,
+    StopRule,
+    Validation,
+)
+from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
+from querist._strategies import Cold, Pick, Recipe, Strategy
 
-__all__ = ["ABSTAIN", "ActiveLearner", "Batch", "PoolExhausted", "Round"]
+if TYPE_CHECKING:
+    from querist._journal import Journal
+
+__all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
 
 
 class ActiveLearner:
@@ -28,36 +52,87 @@ class ActiveLearner:
 
     Parameters
     ----------
-    model : object with fit and predict_proba, or callable
-        Fitted in place on all labels in hand whenever they have changed. A callable from `X`
-        to (n, c) probabilities is never fitted.
-    X : (n, ...) array, sparse matrix, data frame or sequence
-        The pool. Not copied.
+    model : object with fit and predict_proba, list of those, regressor, or callable
+        Fitted in place on all labels in hand. A list is a committee; so is a forest or a bagging ensemble
+        where the score is one of a committee. A callable from `X` to (n, c) probabilities, or (m, n, c) of m
+        members, is never fitted. A regressor (fit, predict) has the score "variance": it takes
+        `return_std=True`, or is a forest or a list of regressors.
+    X : (n, ...) array, sparse matrix, data frame or sequence, or callable
+        The pool. Not copied. For a pool that no memory holds, a memory-mapped array, or a function without
+        arguments that gives the chunks of rows from first to last, anew at each call: arrays, sparse matrices
+        or lists. It is called once at the start to count the rows and up to three times a round.
     labels : mapping of int to label, optional
         Labels already in hand, by pool index. A label is anything hashable but None and NaN.
     score : str or callable, default "margin"
-        "margin", "entropy", "least_confidence", "gini", "random", or a function from the (n, c) probabilities
-        of the pool to (n,) scores, larger means ask first; a row that it scores NaN is not picked.
+        "margin", "entropy", "least_confidence", "gini", of the mean of the members if there are several; of a
+        committee "bald", "max_disagreement", "consensus_entropy", "consensus_margin",
+        "consensus_least_confidence", "vote_entropy", "variation_ratio"; "variance"; "random"; None for none;
+        or a function from the (n, c) or (m, n, c) probabilities of a chunk of the pool to (n,) scores, larger
+        means ask first; a row that it scores NaN is not picked.
+    density : str or callable, optional
+        What the score is multiplied by: "information_density", the mean cosine to the pool moved into [0, 1],
+        "knn_density" of 10 neighbours, or a function from the features to (n,) numbers of 0 or more.
+    select : str or callable, default "top_k"
+        How rows are chosen by their scores: "top_k", "power", "k_center", "k_means_pp", "badge",
+        "facility_location", "mmr", "ranked_batch", "max_herding", "uncertainty_herding" (each the function of
+        this name in `querist.select`; those that take weights take the scores), "random", or a function like
+        `strategy`.
+    strategy : str or callable, optional
+        A name of the field that sets what it says of the three above: a score; "random", "core_set", "badge",
+        "k_means_pp", "facility_location", "max_herding", which use no score; "information_density",
+        "ranked_batch", "mmr", "uncertainty_herding", which use `score`; "power_margin", "power_entropy". Or a
+        function from a context (`number` of the batch, `k`, `available`, `labels`, `labeled`, `scores`,
+        `proba`, `features`, `seed`) to `Picks`. A schedule is such a function: it gives
+        `context.pick("badge")`, or another name, by `context.number`.
+    embed : (n, d) array or callable, optional
+        The features that diversity and density use, or a function from rows of `X` to them, called anew for
+        each batch that needs them. By default `X` itself, if it is a 2-D array of floats.
+    epsilon : float, default 0.0
+        The share of each batch that is picked at random; of a fraction of an item, that is its chance.
+    cold : {"random", "diverse"}, default "random"
+        How to pick before the first fit, if the strategy needs the model: at random, or the rows farthest
+        from each other by their features.
+    groups : (n,) array, optional
+        For a random cold start: the group of each row. Those with the fewest answers are asked about first.
+    chunk : int, optional
+        Rows that the model sees at once when the pool is predicted. By default at most 65,536, and 64 MiB of
+        an array.
     batch_size : int, default 10
         Items in a batch. A plain attribute: it may change between batches.
     validation : (X, y) or callable, optional
         Gives `Round.metrics` after each fit: rows and true labels for the accuracy, or a
         function from `model` to a dict of metrics.
+    cost : (n,) array, optional
+        What it costs to ask about each row, for `Round.cost`; by default 1 each.
+    retrain : mapping, optional
+        How much must be new before the model is fitted again: `{"rounds": 5}` ended rounds, `{"labels": 100}`
+        new or revised labels, or both, and then what is reached first. By default any label.
+    lease : float, optional
+        Seconds after which an unanswered item may be asked of others; by default never. An answer that comes
+        later is taken all the same.
+    journal : path, optional
+        Where each event is written before it counts, an SQLite file; `resume` continues from it. The file
+        must not hold a campaign yet. Labels and annotators must then be of int, float, str, bool or tuples of
+        these. While it is open the newest events are in a second file beside it, `-wal`; `close` leaves one.
+    callbacks : sequence of objects, optional
+        Hooks. Each object has any of the methods `before_ask(learner)`, `after_ask(learner, batch)`,
+        `before_tell(learner, answers)`, `after_tell(learner, answers)`, `after_fit(learner)` and
+        `after_round(learner, round)`, where `answers` maps pool indices to labels.
     seed : int or numpy Generator, optional
         For the random picks; numpy's global generator is never touched.
 
     Attributes
     ----------
     history : list of Round
-        The rounds so far.
+        The rounds that have ended.
     seed : int or numpy Generator
         The one given, or the one drawn if none was.
 
-    Notes
-    -----
-    Until two classes are labelled there is nothing to fit: in this cold start picks are random.
-    A callable model has no cold start. The model sees labels in pool order, so the order of the
-    answers does not matter. A learner is not safe to share by threads.
+    Notes ----- Until two classes are labelled (two numbers, for a regressor) there is nothing to fit: in this
+    cold start picks are as `cold` says, but for a strategy that asks no model. A callable model has no cold
+    start. The model sees labels in pool order, so the order of the answers does not matter. What is random in
+    a batch follows from the seed and the number of the batch alone. A learner is not safe to share by
+    threads.
 
     References
     ----------
@@ -85,52 +160,228 @@ class ActiveLearner:
         X: Any,
         *,
         labels: Mapping[int, Label] | None = None,
-        score: Score = "margin",
+        score: Score | None = "margin",
+        density: Density | None = None,
+        select: str | Pick = "top_k",
+        strategy: Strategy | None = None,
+        embed: Embed | None = None,
+        epsilon: float = 0.0,
+        cold: Cold = "random",
+        groups: ArrayLike | None = None,
+        chunk: int | None = None,
         batch_size: int = 10,
         validation: Validation | None = None,
+        cost: ArrayLike | None = None,
+        retrain: Retrain | None = None,
+        lease: float | None = None,
+        journal: str | PathLike[str] | None = None,
+        callbacks: Sequence[Any] = (),
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_score(score)
-        check_validation(validation)
-        self._model = CheckedModel(model)
-        self._pool = Pool(X)
-        self._validation = validation
-        self._open: Batch | None = None
-        self._score_seconds = 0.0  # of the open batch
-        self._stale = True  # the labels are newer than the fit
-        self.score = score
-        self.batch_size = _count("batch_size", batch_size)
-        self.history: list[Round] = []
+        self._model = checked_model(model)
+        self._pool = Pool(X, chunk)
         self.seed = secrets.randbits(128) if seed is None else seed
-        self._generator = np.random.default_rng(self.seed)
-        if labels:
-            self.tell(list(labels), list(labels.values()))
+        self._picker = Picker(
+            self._model,
+            self._pool,
+            Features(self._pool, embed),
+            recipe=Recipe(score, density, select),
+            strategy=strategy,
+            epsilon=epsilon,
+            cold=cold,
+            groups=groups,
+            root=int(np.random.default_rng(self.seed).integers(2**63)),
+        )
+        check_validation(validation)
+        self._validation = validation
+        self._retrain = _checked_retrain(retrain)
+        self._lease = None if lease is None else finite(lease, "lease", least="above 0")
+        self._callbacks = Callbacks(callbacks)
+        self.batch_size = _count("batch_size", batch_size)
+        # Other processes understand the time of day, but it may be set back; this clock is not.
+        self._clock = time() - monotonic()
+        n = len(self._pool)
+        self._cost = None if cost is None else checked_cost(cost, n)
+        began = self._now()
+        self._campaign = Campaign(n, self._cost, began)
+        self._given = {  # what a resumed campaign must have in common with this one
+            "model": model,
+            "score": score,
+            "density": density,
+            "select": select,
+            "strategy": strategy,
+            "embed": embed,
+            "epsilon": float(epsilon),
+            "cold": cold,
+            "groups": self._picker.groups,
+            "chunk": None if chunk is None else int(chunk),
+            "batch_size": self.batch_size,
+            "cost": self._cost,
+            "retrain": dict(self._retrain),
+            "lease": self._lease,
+        }
+        self._starved: set[Label] = set()  # the classes that were warned of
+        told = _checked_labels(labels or {}, n)
+        first = [Told(began, told, None, None)] if told else []
+        started = None
+        if journal is not None:
+            # Here, and in resume, so that without a journal there is no SQLite.
+            from querist._journal import Journal
+            from querist._settings import campaign_settings, labels_setting
+
+            settings = campaign_settings(self._pool, self._given)
+            settings["labels"] = labels_setting(told)
+            settings |= {"seed": _number_of(self.seed), "root": self._picker.root}
+            started = Journal.started(journal, began, settings, first)
+        for event in first:
+            self._campaign.apply(event)
+        self._ledger = Ledger(self._campaign, started)
+
+    @classmethod
+    def resume(
+        cls,
+        model: Model,
+        X: Any,
+        *,
+        journal: str | PathLike[str],
+        labels: Mapping[int, Label] | None = None,
+        seed: int | np.random.Generator | None = None,
+        **arguments: Any,
+    ) -> ActiveLearner:
+        """Continue a campaign from its journal, with the batch that would have come next.
+
+        Parameters
+        ----------
+        model, X
+            As at the start; the model is fitted again when it is needed.
+        journal : path
+            The file.
+        labels, seed
+            As at the start, or left out.
+        **arguments
+            All others as at the start.
+
+        Returns
+        -------
+        ActiveLearner
+            With all labels, leases and rounds. The next batch is that of a run without interruption, if the
+            model gives the same numbers when it is fitted on the same labels.
+
+        Raises
+        ------
+        JournalError
+            If the file cannot be read, is damaged or of another schema, or was begun with other arguments:
+            the first that differs is named. Of the pool the shape, the dtype and up to 256 rows are compared.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import querist as qr
+        >>> path = Path(tempfile.mkdtemp()) / "run.db"
+        >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
+        >>> def model(X):
+        ...     return X
+        >>> learner = qr.ActiveLearner(model, pool, batch_size=2, journal=path)
+        >>> learner.tell(learner.ask().indices[:1], ["cat"])
+        >>> learner.close()
+        >>> again = qr.ActiveLearner.resume(model, pool, batch_size=2, journal=path)
+        >>> again.labels, again.ask().indices
+        ({1: 'cat'}, array([2]))
+        """
+        learner = cls(model, X, seed=seed, **arguments)
+        from querist._journal import Journal
+
+        learner._continue(Journal.opened(journal), labels, seed)
+        return learner
+
+    def close(self) -> None:
+        """Write what is left to write and close the journal, if there is one.
+
+        What is asked or told after that is a `JournalError`.
+        """
+        self._ledger.close()
+
+    @property
+    def history(self) -> list[Round]:
+        """The rounds that have ended, in that order."""
+        return self._campaign.history
+
+    @property
+    def record(self) -> list[Answer]:
+        """Every answer as it came, also those that another has replaced: a copy."""
+        return list(self._campaign.record)
 
     @property
     def labels(self) -> dict[int, Label]:
         """The label of each labelled pool index, in pool order: a copy."""
-        return dict(sorted(self._pool.labels.items()))
+        return dict(sorted(self._campaign.labels.items()))
 
     @property
     def n_labels(self) -> int:
         """The number of labelled items."""
-        return len(self._pool.labels)
+        return len(self._campaign.labels)
 
     @property
     def n_available(self) -> int:
-        """The number of items that have neither a label nor an abstention."""
-        return int(np.count_nonzero(self._pool.available))
+        """The number of items that have neither a label nor an abstention, leased ones included."""
+        return int(np.count_nonzero(self._campaign.available))
 
-    def ask(self, k: int | None = None) -> Batch:
-        """Give the items to label next, after fitting the model if labels have changed.
+    def balance(self) -> dict[Label, Balance]:
+        """Compare what was asked about with what there is: the shares of each class.
 
-        While a batch is open, that is until each of its items is answered, this is that batch
-        without its answered items, whatever `k` is: asking twice is safe.
+        Returns
+        -------
+        dict of label to Balance
+            For each class its share among the labels in hand, `labeled`, and among the predictions of the
+            pool at the newest round that asked the model, `predicted`; 0 where there are none.
+
+        Notes
+        -----
+        A class with less than a quarter of the labels that its predicted share lets expect, of 30 at least,
+        starves: the end of the round then gives a `ClassStarvedWarning`, once for each class.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], labels={0: "cat", 1: "dog"})
+        >>> learner.balance()["cat"]
+        Balance(labeled=0.5, predicted=0.0)
+        """
+        shares = (round.predicted_shares for round in reversed(self.history) if round.predicted_shares)
+        return class_balance(self._campaign.labels, next(shares, {}))
+
+    def frame(self) -> Any:
+        """Give `history` as a pandas data frame: a row for each round, a column for each fact and metric.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed: `pip install 'querist[frame]'`.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], batch_size=1)
+        >>> _ = list(learner.run(lambda indices, rows: ["cat"]))
+        >>> learner.frame()[["number", "n_labels", "total_cost"]].values.tolist()
+        [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
+        """
+        return frame(self.history)
+
+    def ask(self, k: int | None = None, *, annotator: Label | None = None) -> Batch:
+        """Lease the items to label next, after fitting the model if it is time to.
+
+        While a batch of this annotator is open, that is until each of its items is answered or the lease runs
+        out, this is that batch without its answered items, whatever `k` is: asking twice is safe. A new batch
+        has no item of another open one.
 
         Parameters
         ----------
         k : int, optional
             Items in a new batch, by default `batch_size`. Fewer at the end of the pool.
+        annotator : hashable, optional
+            Who asks. Those who give no name are one.
 
         Returns
         -------
@@ -140,7 +391,7 @@ class ActiveLearner:
         Raises
         ------
         PoolExhausted
-            If every item has a label or an abstention.
+            If every item has a label or an abstention, or is leased to others.
         ValueError
             If `k` is less than 1, or the model or the score returns what cannot be used.
 
@@ -148,28 +399,38 @@ class ActiveLearner:
         --------
         >>> import querist as qr
         >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]])
-        >>> learner.ask(k=2).indices
+        >>> learner.ask(k=2, annotator="ann").indices
         array([1, 2])
-        >>> learner.tell([1], ["cat"])
-        >>> learner.ask(k=2).indices
+        >>> learner.ask(k=2, annotator="bob").indices
+        array([0])
+        >>> learner.tell([1], ["cat"], annotator="ann")
+        >>> learner.ask(k=2, annotator="ann").indices
         array([2])
         """
         k = _count("k", self.batch_size if k is None else k)
-        if self._open is None:
-            self.fit()
-            started = perf_counter()
-            self._open = self._pick(k)
-            self._score_seconds = perf_counter() - started
-        indices, scores = self._open.indices, self._open.scores
-        waiting = self._pool.available[indices]
-        return replace(self._open, indices=indices[waiting], scores=scores[waiting])
+        self._callbacks("before_ask", self)
+        self._ledger.catch_up()
+        now = self._now()
+        for ticket in self._campaign.expired(now):
+            self._ledger.let_later(Released(now, ticket))
+        while (batch := self._campaign.waiting(annotator)) is None:
+            if self._is_due():
+                self.fit()
+            elif self._ledger.others_fitted:
+                self._fit_model(self._campaign.fitted.labels if self._campaign.fitted else {})
+            asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
+            self._ledger.let(asked)  # perhaps in vain, if another process is faster
+        self._callbacks("after_ask", self, batch)
+        return batch
 
-    def tell(self, batch_or_indices: Batch | Indices, labels: Labels) -> None:
-        """Take in answers: all or some of a batch, in any order, or labels from elsewhere.
+    def tell(
+        self, batch_or_indices: Batch | Indices, labels: Labels, *, annotator: Label | None = None
+    ) -> None:
+        """Take in answers: all or some of a batch, in any order, late ones, or labels from elsewhere.
 
-        The same answer again changes nothing; another answer is a revision and replaces the
-        first. `ABSTAIN` sets an item aside, neither labelled nor asked again, until a label
-        comes; it never takes a label back. After an error nothing has changed.
+        The same answer of the same annotator again changes nothing; another answer is a revision and
+        replaces the first, which stays in `record`. `ABSTAIN` sets an item aside, neither labelled nor asked
+        again, until a label comes; it never takes a label back. After an error nothing has changed.
 
         Parameters
         ----------
@@ -177,6 +438,8 @@ class ActiveLearner:
             What was asked, or pool indices.
         labels : (k,) sequence
             The answer to each.
+        annotator : hashable, optional
+            Whose answers they are, by default those of whom the batch was leased to.
 
         Raises
         ------
@@ -196,17 +459,26 @@ class ActiveLearner:
         >>> learner.labels
         {0: 'cow', 1: 'cat'}
         """
-        told = batch_or_indices
-        indices = told.indices if isinstance(told, Batch) else told
-        answers = checked_answers(indices, labels, n=len(self._pool))
-        self._stale |= self._pool.answer(answers)
-        if self._open is not None and not self._pool.available[self._open.indices].any():
-            self._close(self._open)
+        told, ticket = batch_or_indices, None
+        if isinstance(told, Batch):
+            annotator = told.annotator if annotator is None else annotator
+            ticket, told = told.ticket, told.indices
+        answers = checked_answers(told, labels, n=len(self._pool))
+        self._callbacks("before_tell", self, answers)
+        self._ledger.catch_up()
+        news = self._campaign.news(answers, annotator)
+        n_rounds = len(self.history)
+        if news:
+            self._ledger.let(Told(self._now(), news, annotator, ticket))
+        self._callbacks("after_tell", self, answers)
+        for round in self.history[n_rounds:]:
+            warn_of_starved(round, self._campaign.labels, self._starved)
+            self._callbacks("after_round", self, round)
 
     def fit(self) -> None:
-        """Bring the model and the last round's metrics up to date with the labels.
+        """Bring the model and the last round's metrics up to date with the labels, whatever `retrain` says.
 
-        `ask` and `run` do this by themselves; it is for the model after the last `tell`. Does
+        `ask` and `run` do this by themselves when it is due; it is for the model after the last `tell`. Does
         nothing in the cold start, and nothing when no label has changed.
 
         Examples
@@ -220,18 +492,17 @@ class ActiveLearner:
         >>> model.predict([[0.5]]).tolist()
         ['low']
         """
-        if not self._stale or self._is_cold():
+        fitted = self._campaign.fitted
+        is_new = fitted is None or fitted.changes != self._campaign.changes
+        if self._is_cold() or not (is_new or self._ledger.others_fitted):
             return
         started = perf_counter()
-        if self._model.trainable:
-            self._model.fit(*self._pool.labelled())
+        self._fit_model(self._campaign.labels)
         seconds = perf_counter() - started
-        if self.history:
-            metrics = self._model.metrics(self._validation) if self._validation else {}
-            self.history[-1] = replace(
-                self.history[-1], n_labels=self.n_labels, fit_seconds=seconds, metrics=metrics
-            )
-        self._stale = False
+        if is_new:
+            metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
+            self._ledger.let_later(Fitted(self._now(), seconds, metrics))
+        self._callbacks("after_fit", self)
 
     def run(self, oracle: Oracle, *, stop: StopRule | None = None) -> Iterator[Round]:
         """Ask the oracle, tell its answers, fit; yield each round until it is enough.
@@ -249,6 +520,10 @@ class ActiveLearner:
         Round
             The round just done. It is also the last entry of `history`.
 
+        Notes
+        -----
+        At a terminal, and with tqdm installed, a bar shows the labels in hand and the last metrics.
+
         Examples
         --------
         >>> import querist as qr
@@ -257,43 +532,93 @@ class ActiveLearner:
         >>> [round.n_labels for round in learner.run(lambda indices, rows: ["cat"] * len(rows))]
         [2, 3]
         """
-        while not (stop and self.history and stop(self.history)) and self.n_available > 0:
-            batch = self.ask()
-            self.tell(batch, oracle(batch.indices, self._pool.take(batch.indices)))
-            self.fit()
-            yield self.history[-1]
+        with progress_bar(self.n_labels) as show:
+            while not (stop and self.history and stop(self.history)):
+                try:
+                    batch = self.ask()
+                except PoolExhausted:
+                    return
+                n_rounds = len(self.history)
+                self.tell(batch, oracle(batch.indices, self._pool.take(batch.indices)))
+                if self._is_due():
+                    self.fit()
+                if len(self.history) > n_rounds:  # not if the lease ran out for another process
+                    show(self.history[-1])
+                    yield self.history[-1]
+
+    def _now(self) -> float:
+        return self._clock + monotonic()
+
+    def _continue(
+        self, journal: Journal, labels: Mapping[int, Label] | None, seed: int | np.random.Generator | None
+    ) -> None:
+        from querist._settings import campaign_settings, disagreement, labels_setting
+
+        began = journal.began
+        assert began is not None, "an opened journal has begun"
+        given = campaign_settings(self._pool, self._given)
+        if labels is not None:
+            given["labels"] = labels_setting(_checked_labels(labels, len(self._pool)))
+        if _number_of(seed) is not None:
+            given["seed"] = _number_of(seed)
+        elif seed is not None:
+            given["root"] = self._picker.root
+        differs = disagreement(began.settings, given)
+        if differs is not None:
+            raise JournalError(f"journal {journal.path}: {differs}")
+        self._picker.root = began.settings["root"]
+        self.seed = self.seed if began.settings["seed"] is None else began.settings["seed"]
+        self._campaign = Campaign(len(self._pool), self._cost, began.time)
+        self._ledger = Ledger(self._campaign, journal)
+        self._ledger.catch_up()
+
+    def _fit_model(self, labels: Mapping[int, Label]) -> None:
+        if self._model.trainable:
+            self._model.fit(*self._labelled(labels))
+        self._ledger.others_fitted = False
 
     def _is_cold(self) -> bool:
-        return self._model.trainable and len(set(self._pool.labels.values())) < 2
+        return self._model.is_cold(self._campaign.labels)
 
-    def _pick(self, k: int) -> Batch:
-        n, available = len(self._pool), self._pool.available
-        k = min(k, self.n_available)
-        if k == 0:
-            raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about")
-        if self.score == "random" or self._is_cold():
-            indices, scores = draw(k, available=available, generator=self._generator)
-        else:
-            proba = self._model.proba(self._pool.X, n)
-            indices, scores = acquire(proba, k, score=self.score, available=available)
-        return Batch(indices, scores, ticket(len(self.history) + 1, indices))
+    def _is_due(self) -> bool:
+        """Tell whether enough is new for another fit."""
+        fitted = self._campaign.fitted
+        if fitted is None or not self._retrain:
+            return True
+        new = {
+            "rounds": len(self.history) - fitted.rounds,
+            "labels": self._campaign.changes - fitted.changes,
+        }
+        return any(new[what] >= enough for what, enough in self._retrain.items())
 
-    def _close(self, batch: Batch) -> None:
-        labels = self._pool.labels
-        done = Round(
-            batch.indices,
-            batch.scores,
-            batch.ticket,
-            number=len(self.history) + 1,
-            labels=tuple(labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
-            n_labels=len(labels),
-            score_seconds=self._score_seconds,
-        )
-        self._open = None
-        self.history.append(done)
+    def _labelled(self, labels: Mapping[int, Label]) -> tuple[Any, NDArray[Any]]:
+        """Give the labelled rows and their labels, in the order of the pool."""
+        indices = np.array(sorted(labels), dtype=np.int64)
+        values = [labels[index] for index in indices.tolist()]
+        if any(isinstance(value, tuple) for value in values):  # one object each, not a row of a matrix
+            y = np.empty(len(values), object)
+            y[:] = values
+            return self._pool.take(indices), y
+        return self._pool.take(indices), np.array(values)
 
 
 def _count(name: str, value: int) -> int:
     if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
+
+
+def _number_of(seed: Any) -> int | None:
+    return int(seed) if isinstance(seed, int | np.integer) else None
+
+
+def _checked_retrain(retrain: Retrain | None) -> Retrain:
+    if retrain is None:
+        return {}
+    if not isinstance(retrain, Mapping) or not retrain or not set(retrain) <= {"rounds", "labels"}:
+        raise ValueError(f'retrain: expected {{"rounds": r}}, {{"labels": m}} or both, got {retrain!r}')
+    return {what: _count(f"retrain[{what!r}]", enough) for what, enough in retrain.items()}
+
+
+def _checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
+    return checked_answers(list(labels), list(labels.values()), n=n)

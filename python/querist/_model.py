@@ -1,15 +1,16 @@
-"""A model as the learner sees it: perhaps fitted, and asked for probabilities of checked shape."""
+"""A model as the learner sees it: perhaps fitted, and asked for numbers of checked shape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from querist._arrays import as_array
-from querist._protocols import Classifier, Model, Validation
+from querist._protocols import Label, Model, Validation
+from querist._votes import ensemble_variance
 
 
 def check_validation(validation: Validation | None) -> None:
@@ -20,73 +21,231 @@ def check_validation(validation: Validation | None) -> None:
         )
 
 
+def checked_model(model: Model) -> CheckedModel:
+    """Give one model, or a list of them, behind one face."""
+    return Committee(model) if isinstance(model, list | tuple) else CheckedModel(model, "")
+
+
 class CheckedModel:
-    """A `Classifier`, or a function from X to probabilities, behind one face.
+    """A classifier, a regressor, or a function from X to probabilities.
 
     Errors name the model and what it returned: it is the caller's, and its mistakes would
     surface far from its code.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Any, prefix: str) -> None:
         kind = type(model).__name__
         if isinstance(model, type):
-            raise TypeError(f"model: expected an instance, got the class {model.__name__}")
+            raise TypeError(f"{prefix}model: expected an instance, got the class {model.__name__}")
         self.model = model
-        self.trainable = hasattr(model, "fit") and hasattr(model, "predict_proba")
+        self.classifies = hasattr(model, "fit") and hasattr(model, "predict_proba")
+        self.regresses = hasattr(model, "fit") and hasattr(model, "predict") and not self.classifies
+        self.trainable = self.classifies or self.regresses
         if self.trainable:
-            self._name = f"{kind}.predict_proba"
+            self.name = f"{prefix}{kind}.predict{'_proba' if self.classifies else ''}"
         elif callable(model):
-            self._name = getattr(model, "__name__", kind)
+            self.name = prefix + getattr(model, "__name__", kind)
         else:
             raise TypeError(
-                "model: expected an object with fit and predict_proba, or a function from X to "
-                f"(n, c) probabilities, got {kind}"
+                f"{prefix}model: expected an object with fit and predict_proba, a regressor with fit and "
+                f"predict, or a function from X to (n, c) probabilities, got {kind}"
             )
-        self._classes: NDArray[Any] | None = None
+        self.classes: NDArray[Any] | None = None  # of the columns
+
+    def is_cold(self, labels: Mapping[int, Label]) -> bool:
+        """Tell whether there is too little to fit: less than two classes, or two numbers."""
+        return self.trainable and len(labels if self.regresses else set(labels.values())) < 2
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
-        """Fit a trainable model, in place."""
-        cast(Classifier, self.model).fit(X, y)
-        self._classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
-
-    def proba(self, X: Any, n: int) -> Any:
-        """Give the (n, c) probabilities of the n rows of `X`, as the model returned them."""
+        """Fit a trainable model, in place; a function stays as it is."""
         if self.trainable:
-            proba = cast(Classifier, self.model).predict_proba(X)
-        else:
-            proba = cast(Callable[[Any], Any], self.model)(X)
-        try:
-            shape = tuple(np.shape(proba))
-        except ValueError as error:
+            self.model.fit(X, y)
+        if self.classifies:
+            self.classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
+
+    def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
+        """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""
+        if self.regresses:
+            raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
+        proba = self.model.predict_proba(X) if self.classifies else self.model(X)
+        proba = _checked(proba, n, self.name, functions=not self.classifies, least=least)
+        if self.classes is not None and np.shape(proba)[-1] != len(self.classes):
             raise ValueError(
-                f"{self._name}: expected an array of shape ({n}, c), got rows of different lengths"
-            ) from error
-        if len(shape) != 2 or shape[0] != n or shape[1] < 2:
-            raise ValueError(
-                f"{self._name}: expected an array of shape ({n}, c), for each row of X the "
-                f"probabilities of c >= 2 classes, got {type(proba).__name__} of shape {shape}"
+                f"{self.name}: expected {len(self.classes)} columns, one for each class that it was fitted "
+                f"on, got {np.shape(proba)[-1]}"
             )
         return proba
 
+    def members(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the (m, n, c) probabilities of the members of an ensemble, columns as in `classes`."""
+        if not self.trainable:
+            proba = as_array(self.proba(X, n), self.name)
+            if proba.ndim == 2:
+                raise ValueError(
+                    f"{self.name}: expected an array of shape (m, {n}, c) for a score of a committee, "
+                    f"got shape {proba.shape}"
+                )
+            return proba
+        parts = []
+        for at, (member, rows) in enumerate(self._ensemble(X, "predict_proba")):
+            name = f"{self.name}: member {at}"
+            part = as_array(_checked(member.predict_proba(rows), n, name, functions=False, least=1), name)
+            # An ensemble numbers the classes for its members: what they have seen are places in its own.
+            places = np.asarray(getattr(member, "classes_", np.arange(len(cast(Any, self.classes)))))
+            parts.append(aligned(part, places.astype(np.int64), len(cast(Any, self.classes)), name))
+        return np.stack(parts)
+
+    def variance(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the (n,) predictive variances of a regressor, or those between the members of an ensemble."""
+        if not self.regresses:
+            raise TypeError(f'{self.name}: the score "variance" is for regressors, with fit and predict')
+        if getattr(self.model, "estimators_", None) is not None:
+            values = [
+                _column(member.predict(rows), n, f"{self.name}: member {at}")
+                for at, (member, rows) in enumerate(self._ensemble(X, "predict"))
+            ]
+            return ensemble_variance(np.stack(values))
+        try:
+            _, deviation = self.model.predict(X, return_std=True)
+        except TypeError as error:
+            raise TypeError(
+                f'{self.name}: the score "variance" needs a regressor that takes return_std=True, a forest '
+                f"or a list of regressors: {error}"
+            ) from error
+        return _column(deviation, n, f"{self.name}(return_std=True)") ** 2
+
+    def values(self, X: Any, n: int) -> NDArray[Any]:
+        """Give what a regressor predicts, (n,)."""
+        return _column(self.model.predict(X), n, self.name)
+
     def metrics(self, validation: Validation) -> Mapping[str, float]:
-        """Give what `validation` measures: its own metrics, or the accuracy on its rows."""
+        """Give what `validation` measures: its own metrics, or the accuracy or R² on its rows."""
         if not callable(validation):
-            return {"accuracy": self._accuracy(*validation)}
+            X, y = validation[0], np.asarray(validation[1])
+            if not self.regresses:
+                return {"accuracy": self._accuracy(X, y)}
+            error = y - self.values(X, len(y))
+            return {"r2": float(1 - (error**2).sum() / ((y - y.mean()) ** 2).sum())}
         metrics = validation(self.model)
         if not isinstance(metrics, Mapping):
             kind = type(metrics).__name__
             raise TypeError(f"validation: expected it to return a dict of metrics, got {kind}")
         return metrics
 
-    def _accuracy(self, X: Any, y: Any) -> float:
-        truth = np.asarray(y)
-        proba = as_array(self.proba(X, len(truth)), "proba")
-        c = proba.shape[1]
+    def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
+        proba = consensus(as_array(self.proba(X, len(truth)), self.name))
         # A function has no classes: its columns are taken for the labels 0, 1, 2, ...
-        classes = np.arange(c) if self._classes is None else self._classes
-        if len(classes) != c:
-            raise ValueError(
-                f"{self._name}: expected {len(classes)} columns, one for each class that it was "
-                f"fitted on, got {c}"
-            )
+        classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
+
+    def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:
+        """Give the fitted members of a forest or of bagging, each with the columns of `X` that it sees."""
+        members = getattr(self.model, "estimators_", None)
+        if members is None or not all(hasattr(member, method) for member in members):
+            raise TypeError(
+                f"{self.name}: a score of a committee needs a list of models, a forest or a bagging "
+                f"ensemble, got {type(self.model).__name__}"
+            )
+        # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
+        rows = np.asarray(X) if hasattr(X, "columns") else X
+        columns = getattr(self.model, "estimators_features_", None)
+        if columns is None:
+            return [(member, rows) for member in members]
+        return [(member, rows[:, seen]) for member, seen in zip(members, columns, strict=True)]
+
+
+class Committee(CheckedModel):
+    """A list of models: each is fitted on all labels, and they are asked together."""
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        self._members = [CheckedModel(model, f"model[{at}]: ") for at, model in enumerate(models)]
+        if not self._members:
+            raise ValueError("model: expected at least one model in the list, got none")
+        if len({member.regresses for member in self._members}) > 1:
+            raise TypeError("model: expected classifiers or regressors in a list, got some of each")
+        self.model = models
+        self.name = "model"
+        self.regresses = self._members[0].regresses
+        self.classifies = not self.regresses
+        self.trainable = any(member.trainable for member in self._members)
+        self.classes = None
+
+    def fit(self, X: Any, y: NDArray[Any]) -> None:
+        """Fit those that can be, in place."""
+        for member in self._members:
+            member.fit(X, y)
+        seen = [member.classes for member in self._members if member.classes is not None]
+        self.classes = np.unique(np.concatenate(seen)) if seen else None
+
+    def proba(self, X: Any, n: int, *, least: int = 2) -> NDArray[Any]:  # noqa: ARG002
+        """Give the probabilities of all members, (m, n, c)."""
+        return self.members(X, n)
+
+    def members(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the (m, n, c) probabilities, with 0 for the classes that a member has not seen."""
+        parts: list[NDArray[Any]] = []
+        for member in self._members:
+            part = as_array(member.proba(X, n, least=1), member.name)
+            if part.ndim != 2:
+                raise ValueError(f"{member.name}: expected shape ({n}, c) of a member, got {part.shape}")
+            if self.classes is None:
+                c = parts[0].shape[1] if parts else part.shape[1]
+                places = np.arange(c)
+            else:
+                c = len(self.classes)
+                seen = self.classes if member.classes is None else member.classes
+                places = np.searchsorted(self.classes, seen)
+            parts.append(aligned(part, places, c, member.name))
+        return np.stack(parts)
+
+    def variance(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the (n,) variances between the predictions of the members."""
+        if not self.regresses:
+            raise TypeError(f'{self._members[0].name}: the score "variance" is for regressors')
+        return ensemble_variance(np.stack([member.values(X, n) for member in self._members]))
+
+    def values(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the mean of what the members predict, (n,)."""
+        return cast("NDArray[Any]", np.mean([member.values(X, n) for member in self._members], axis=0))
+
+
+def consensus(proba: NDArray[Any]) -> NDArray[Any]:
+    """Give the mean of the members, (n, c); one model agrees with itself."""
+    return proba if proba.ndim == 2 else cast("NDArray[Any]", proba.mean(axis=0))
+
+
+def aligned(proba: NDArray[Any], places: NDArray[np.int64], c: int, name: str) -> NDArray[Any]:
+    """Put the columns at their places among c classes, with 0 in between."""
+    if proba.shape[1] != len(places):
+        raise ValueError(
+            f"{name}: expected {len(places)} columns, one for each of its classes, got {proba.shape[1]}"
+        )
+    if np.array_equal(places, np.arange(c)):
+        return proba
+    whole = np.zeros((len(proba), c), proba.dtype)
+    whole[:, places] = proba
+    return whole
+
+
+def _column(values: Any, n: int, name: str) -> NDArray[Any]:
+    array = as_array(values, name)
+    if array.shape != (n,):
+        raise ValueError(f"{name}: expected an array of shape ({n},), got shape {array.shape}")
+    return array.astype(np.float64, copy=False)
+
+
+def _checked(proba: Any, n: int, name: str, *, functions: bool, least: int) -> Any:
+    try:
+        shape = tuple(np.shape(proba))
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: expected an array of shape ({n}, c), got rows of different lengths"
+        ) from error
+    dimensions = (2, 3) if functions else (2,)
+    if len(shape) not in dimensions or shape[-2] != n or shape[-1] < least:
+        members = f" (or (m, {n}, c))" if functions else ""
+        raise ValueError(
+            f"{name}: expected an array of shape ({n}, c){members}, for each row of X the "
+            f"probabilities of c >= {least} classes, got {type(proba).__name__} of shape {shape}"
+        )
+    return proba

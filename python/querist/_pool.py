@@ -1,61 +1,117 @@
-"""The pool of a campaign: rows of any kind, what is known of each, and what can still be asked."""
+"""The pool of a campaign: rows of any kind, all at once or in chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._protocols import Label
-from querist._rounds import ABSTAIN
+from querist._arguments import count
+from querist._arrays import as_array
+
+ROWS = 2**16  # of a chunk, at most
+BYTES = 2**26
 
 
 class Pool:
-    """The rows of `X`, with a label, an abstention, or nothing yet for each."""
+    """The rows of `X`, or of the chunks that `X()` gives.
 
-    def __init__(self, X: Any) -> None:
-        self.X = X
-        self.available = np.ones(_row_count(X), dtype=bool)  # neither label nor abstention
-        self.labels: dict[int, Label] = {}
+    A chunk is what the model sees at once. A pool of one chunk is `X` itself.
+    """
+
+    def __init__(self, X: Any, chunk: int | None = None) -> None:
+        self.X = X.tocsr() if hasattr(X, "tocsr") else X  # not all sparse formats have rows to take
+        self._streamed = callable(X) and not hasattr(X, "__len__")
+        if chunk is not None and count(chunk, "chunk") < 1:
+            raise ValueError(f"chunk: expected at least 1 row, got {chunk}")
+        self._n = sum(map(row_count, X())) if self._streamed else row_count(X)
+        bytes_of_row = getattr(X, "nbytes", 0) // max(self._n, 1)
+        self._chunk = min(ROWS, max(BYTES // max(bytes_of_row, 1), 1)) if chunk is None else chunk
 
     def __len__(self) -> int:
-        return len(self.available)
+        return self._n
 
-    def answer(self, answers: Mapping[int, Label]) -> bool:
-        """Take in {index: label}, and tell whether a label is new or revised.
+    def chunks(self) -> Iterator[tuple[slice, Any]]:
+        """Give the rows from first to last, a chunk at a time, and which they are."""
+        if not self._streamed:
+            if self._n <= self._chunk:
+                yield slice(0, self._n), self.X
+                return
+            for start in range(0, self._n, self._chunk):
+                rows = slice(start, min(start + self._chunk, self._n))
+                yield rows, self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows]
+            return
+        start = 0
+        for chunk in self.X():
+            rows = slice(start, start + row_count(chunk))
+            start = rows.stop
+            if start > self._n:
+                break
+            yield rows, chunk
+        if start != self._n:
+            raise ValueError(f"X: expected chunks of {self._n} rows in all, as at first, got {start}")
 
-        An abstention never takes a label back.
-        """
-        labels = {index: label for index, label in answers.items() if label is not ABSTAIN}
-        changed = any(
-            index not in self.labels or self.labels[index] != label for index, label in labels.items()
-        )
-        self.labels |= labels
-        self.available[list(answers)] = False
-        return changed
-
-    def labelled(self) -> tuple[Any, NDArray[Any]]:
-        """Give the labelled rows and their labels, in the order of the pool."""
-        indices = np.array(sorted(self.labels), dtype=np.int64)
-        return self.take(indices), np.array([self.labels[index] for index in indices.tolist()])
+    def mapped(self, function: Callable[[Any], Any], name: str) -> NDArray[Any]:
+        """Give the (n, d) array of what the function makes of each chunk."""
+        array: NDArray[Any] | None = None
+        for rows, X in self.chunks():
+            part = as_array(function(X), name)
+            width = part.shape[1:] if array is None else array.shape[1:]
+            if part.ndim != 2 or part.shape != (rows.stop - rows.start, *width):
+                d = "d" if array is None else str(array.shape[1])
+                raise ValueError(
+                    f"{name}: expected an array of shape ({rows.stop - rows.start}, {d}), a row for each row "
+                    f"of X, got shape {part.shape}"
+                )
+            if array is None:
+                array = np.empty((self._n, *width), part.dtype)
+            array[rows] = part
+        assert array is not None, "a pool has a row"
+        return array
 
     def take(self, indices: NDArray[np.int64]) -> Any:
-        """Give the rows at `indices`, in that order and of the same kind as `X`."""
-        if hasattr(self.X, "iloc"):  # pandas, whose plain brackets look for columns or labels
-            return self.X.iloc[indices]
-        if isinstance(self.X, Sequence):
-            return [self.X[index] for index in indices.tolist()]
-        # Of scipy's sparse formats not all have rows to take; CSR stays as it is.
-        X = self.X.tocsr() if hasattr(self.X, "tocsr") else self.X
-        return X[indices]
+        """Give the rows at `indices`, in that order and of the same kind as `X` or its chunks."""
+        if not self._streamed:
+            return _taken(self.X, indices)
+        order = np.argsort(indices, kind="stable")
+        parts = []
+        for rows, X in self.chunks():
+            first, last = np.searchsorted(indices[order], [rows.start, rows.stop])
+            if last > first:
+                here = X.tocsr() if hasattr(X, "tocsr") else X
+                parts.append(_taken(here, indices[order[first:last]] - rows.start))
+        return _taken(_joined(parts), np.argsort(order))
 
 
-def _row_count(X: Any) -> int:
+def row_count(X: Any) -> int:
+    """Give the number of rows, or raise a TypeError if it cannot be told."""
     shape = getattr(X, "shape", None)
     if shape:  # before len, which a sparse matrix does not have
         return int(shape[0])
     if shape is None and hasattr(X, "__len__"):
         return len(X)
     raise TypeError(f"X: expected an array, a data frame or a sequence of rows, got {type(X).__name__}")
+
+
+def _taken(X: Any, indices: NDArray[np.int64]) -> Any:
+    if hasattr(X, "iloc"):  # pandas, whose plain brackets look for columns or labels
+        return X.iloc[indices]
+    if isinstance(X, Sequence):
+        return [X[index] for index in indices.tolist()]
+    return X[indices]
+
+
+def _joined(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if hasattr(parts[0], "tocsr"):
+        from scipy.sparse import vstack
+
+        return vstack(parts, format="csr")
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part]
+    raise TypeError(f"X: expected chunks that are arrays, sparse or lists, got {type(parts[0]).__name__}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._committee import CommitteeName
 from querist._scores import ScoreName
 
 if TYPE_CHECKING:
@@ -31,13 +32,24 @@ Label: TypeAlias = Hashable
 Labels: TypeAlias = Sequence[Label] | NDArray[Any]
 Indices: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
 
-Model: TypeAlias = Classifier | Callable[[Any], Any]
-"""A `Classifier`, or a function from X to (n, c) probabilities, which is never fitted."""
+
+class Regressor(Protocol):
+    """A model of numbers: it takes `return_std=True`, or is one of several."""
+
+    def fit(self, X: Any, y: Any, /) -> Any:
+        """Learn from rows and their numbers."""
+
+    def predict(self, X: Any, /) -> Any:
+        """Give one number for each row of `X`."""
+
+
+Model: TypeAlias = Classifier | Regressor | Callable[[Any], Any] | Sequence[Any]
+"""A model, a list of them, or a function from X to (n, c) or (m, n, c) probabilities, never fitted."""
 
 ScoreFunction: TypeAlias = Callable[[Any], Any]
-"""From (n, c) probabilities to (n,) scores, larger means ask first."""
+"""From (n, c) or (m, n, c) probabilities to (n,) scores, larger means ask first."""
 
-Score: TypeAlias = Literal["random"] | ScoreName | ScoreFunction
+Score: TypeAlias = Literal["random", "variance"] | ScoreName | CommitteeName | ScoreFunction
 
 Oracle: TypeAlias = Callable[[NDArray[np.int64], Any], Labels]
 """From pool indices and their rows to one label (or `querist.ABSTAIN`) for each."""
@@ -47,3 +59,6 @@ StopRule: TypeAlias = "Callable[[Sequence[Round]], bool]"
 
 Validation: TypeAlias = tuple[Any, Any] | Callable[[Any], Mapping[str, float]]
 """Rows and their true labels, or a function from the fitted model to named metrics."""
+
+Retrain: TypeAlias = Mapping[Literal["rounds", "labels"], int]
+"""How much must be new before the model is fitted again; what is reached first decides."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from querist._protocols import Label
+from querist._reasons import Reason, explained
 
 
 class PoolExhausted(Exception):
-    """Raised by `ActiveLearner.ask` when no row of the pool is left to ask about.
+    """Raised by `ActiveLearner.ask` when no row is left to ask about: answered, or leased to others.
 
     Examples
     --------
@@ -26,6 +28,20 @@ class PoolExhausted(Exception):
     ... except qr.PoolExhausted as error:
     ...     print(error)
     none of the 1 rows of the pool is left to ask about
+    """
+
+
+class JournalError(Exception):
+    """Raised where a journal cannot be read, written or continued; what it holds is left as it is.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> try:
+    ...     qr.ActiveLearner.resume(lambda X: X, [[0.5, 0.5]], journal="no-such.db")
+    ... except qr.JournalError as error:
+    ...     print(error)
+    journal no-such.db: there is no such file
     """
 
 
@@ -42,7 +58,7 @@ ABSTAIN: Final = Abstain.ABSTAIN
 """The answer of an oracle that does not know: no label, and the item is not asked again."""
 
 
-def ticket(number: int, indices: NDArray[np.int64]) -> str:
+def ticket_of(number: int, indices: NDArray[np.int64]) -> str:
     """Give the identity of the batch of round `number`."""
     return f"{number}-{hashlib.blake2b(indices.tobytes(), digest_size=6).hexdigest()}"
 
@@ -60,6 +76,13 @@ class Batch:
     ticket : str
         The batch's identity, the same until its last item is answered: equal seeds and equal
         answers give equal tickets, so it can serve as an idempotency key.
+    annotator : hashable, optional
+        Who it is leased to.
+    reasons : tuple of mappings
+        Why each was picked: `rank` in the batch as it was asked, 1 for the first; `picked_by`, the selection;
+        `value`, what it gave: a score, a distance or a gain; the score by its name and the `density` where
+        there are some; `predicted`, the likeliest label or column; and, where features are at hand, the
+        euclidean distances `nearest_labeled` and `nearest_picked`, to the picks of lower rank.
 
     Examples
     --------
@@ -75,6 +98,8 @@ class Batch:
     indices: NDArray[np.int64]
     scores: NDArray[np.floating[Any]]
     ticket: str
+    annotator: Label | None = field(default=None, kw_only=True)
+    reasons: tuple[Reason, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         # The learner works from the same arrays: an in-place sort by a caller must fail.
@@ -84,6 +109,24 @@ class Batch:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def only(self, rows: NDArray[np.bool_]) -> Batch:
+        """Give the batch of some of the items, under the same ticket."""
+        reasons = tuple(reason for reason, kept in zip(self.reasons, rows.tolist(), strict=True) if kept)
+        return replace(self, indices=self.indices[rows], scores=self.scores[rows], reasons=reasons)
+
+    def explain(self) -> str:
+        """Say in words why each item was picked, a line for each.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
+        >>> print(qr.ActiveLearner(lambda X: X, pool, batch_size=2).ask().explain())
+        1. row 1: margin 1, predicted 0; picked by top_k, value 1
+        2. row 2: margin 0.6, predicted 0; picked by top_k, value 0.6
+        """
+        return explained(self.indices, self.reasons)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round(Batch):
@@ -91,10 +134,10 @@ class Round(Batch):
 
     Attributes
     ----------
-    indices, scores, ticket
-        Of the whole batch, as in `Batch`.
+    indices, scores, ticket, annotator
+        Of the whole batch, as in `Batch`; of its answered items where the lease ran out.
     number : int
-        1 for the first round.
+        1 for the first round that ended.
     labels : tuple
         The answer to each index, `ABSTAIN` where there was none.
     n_labels : int
@@ -106,6 +149,21 @@ class Round(Batch):
     metrics : mapping of str to float
         What `validation` gave for the model fitted on those labels; empty without a
         `validation`, in the cold start, and until that fit is done.
+    cost : float
+        What its answers cost, abstentions too: the sum of the learner's `cost`, or 1 each.
+    total_cost : float
+        What all answers so far cost, those told outside of batches included.
+    elapsed : float
+        Time from the start of the campaign to the last answer, in seconds.
+    uncertainty : float
+        Mean entropy of the rows that could be asked, over ln c: from 0 to 1, of the model that picked;
+        NaN where the picks asked no model.
+    predicted_shares : mapping of label to float
+        The share of each class among those predictions; empty for a function, whose classes have no names.
+    predictions : (n,) unsigned integer array, or None
+        The likeliest class of every row of the pool, as a column number, by the model that picked; for an
+        answered row whose probabilities are not valid, the largest value of the type. On the newest round
+        only: None on older ones, and where the picks asked no model.
 
     Examples
     --------
@@ -123,3 +181,50 @@ class Round(Batch):
     score_seconds: float
     fit_seconds: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    cost: float = 0.0
+    total_cost: float = 0.0
+    elapsed: float = 0.0
+    uncertainty: float = math.nan
+    predicted_shares: Mapping[Label, float] = field(default_factory=dict)
+    predictions: NDArray[np.unsignedinteger[Any]] | None = None
+
+    def drop_predictions(self) -> None:
+        """Let go of the one array that grows with the pool, also for whoever keeps this round."""
+        object.__setattr__(self, "predictions", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as it came: an entry of `ActiveLearner.record`.
+
+    Attributes
+    ----------
+    index : int
+        The row of the pool.
+    label : label or ABSTAIN
+        The answer.
+    annotator : hashable or None
+        Whose it is.
+    time : float
+        When it came, in seconds since the epoch.
+    round : int or None
+        The number of the batch in which the row was asked, 1 for the first; None if it was not.
+    ticket : str or None
+        The ticket of that batch.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]])
+    >>> learner.tell([0], ["cat"], annotator="ann")
+    >>> learner.tell([0], ["cow"], annotator="bob")
+    >>> [(answer.label, answer.annotator) for answer in learner.record]
+    [('cat', 'ann'), ('cow', 'bob')]
+    """
+
+    index: int
+    label: Label
+    annotator: Label | None
+    time: float
+    round: int | None
+    ticket: str | None

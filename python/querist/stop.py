@@ -6,92 +6,36 @@ when either does, `a & b` when both do after the same round, and `reason` then t
 >>> import querist as qr
 >>> qr.stop.MaxLabels(500) | qr.stop.Target("accuracy", 0.95) & qr.stop.MaxRounds(3)
 (MaxLabels(500) | (Target('accuracy', 0.95) & MaxRounds(3)))
+
+What is to be spent: `MaxLabels`, `MaxRounds`, `MaxCost`, `MaxTime`. What `validation` measures: `Target`,
+`Plateau`. What the model makes of the pool, for which no label is needed beyond those in hand:
+`StabilizingPredictions`, `ClassificationChange`, `OverallUncertainty`. The first two of these three stand
+out in the comparison of Z. Pullar-Strecker et al., "Hitting the target: stopping active learning at the
+cost-based optimum", Machine Learning 2024.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
-from querist._protocols import StopRule
 from querist._rounds import Round
+from querist._rule import Rule, number_of_rounds, when
+from querist._settled import ClassificationChange, OverallUncertainty, StabilizingPredictions
 
-__all__ = ["MaxLabels", "MaxRounds", "Rule", "Target", "when"]
-
-
-class Rule:
-    """A stop rule that combines with others and keeps its reason.
-
-    Parameters
-    ----------
-    name : str
-        The expression that makes it, for `repr`.
-    why : callable
-        From the rounds so far, at least one, to the reason to stop, or None to go on.
-
-    Attributes
-    ----------
-    reason : str or None
-        Why it fired when last asked; None if it did not.
-
-    Examples
-    --------
-    >>> from querist import stop
-    >>> rule = stop.Rule("Never()", lambda history: None)
-    >>> rule([]), rule.reason
-    (False, None)
-    """
-
-    def __init__(self, name: str, why: Callable[[Sequence[Round]], str | None]) -> None:
-        self.reason: str | None = None
-        self._name = name
-        self._why = why
-
-    def __call__(self, history: Sequence[Round]) -> bool:
-        """Tell whether to stop; never before the first round."""
-        self.reason = self._why(history) if history else None
-        return self.reason is not None
-
-    def __or__(self, other: StopRule) -> Rule:
-        return _combined(self, "|", when(other), needed=1)
-
-    def __ror__(self, other: StopRule) -> Rule:
-        return _combined(when(other), "|", self, needed=1)
-
-    def __and__(self, other: StopRule) -> Rule:
-        return _combined(self, "&", when(other), needed=2)
-
-    def __rand__(self, other: StopRule) -> Rule:
-        return _combined(when(other), "&", self, needed=2)
-
-    def __repr__(self) -> str:
-        return self._name
-
-
-def when(rule: StopRule) -> Rule:
-    """Give a plain function the operators `|` and `&`, with its name for a reason.
-
-    Examples
-    --------
-    >>> from querist import stop
-    >>> @stop.when
-    ... def slow(history):
-    ...     return history[-1].fit_seconds > 60
-    >>> stop.MaxRounds(20) | slow
-    (MaxRounds(20) | slow)
-    """
-    if isinstance(rule, Rule):
-        return rule
-    name = getattr(rule, "__name__", repr(rule))
-    return Rule(name, lambda history: name if rule(history) else None)
-
-
-def _combined(first: Rule, sign: str, second: Rule, *, needed: int) -> Rule:
-    def why(history: Sequence[Round]) -> str | None:
-        # Both are asked, always: a rule may count the rounds that it sees.
-        reasons = [rule.reason for rule in (first, second) if rule(history) and rule.reason]
-        return " and ".join(reasons) if len(reasons) >= needed else None
-
-    return Rule(f"({first} {sign} {second})", why)
+__all__ = [
+    "ClassificationChange",
+    "MaxCost",
+    "MaxLabels",
+    "MaxRounds",
+    "MaxTime",
+    "OverallUncertainty",
+    "Plateau",
+    "Rule",
+    "StabilizingPredictions",
+    "Target",
+    "when",
+]
 
 
 class MaxLabels(Rule):
@@ -134,6 +78,46 @@ class MaxRounds(Rule):
         super().__init__(f"MaxRounds({n})", why)
 
 
+class MaxCost(Rule):
+    """Stop after the round that brings the cost of all answers to at least `total`.
+
+    The cost of an answer is that of the learner's `cost`, or 1.
+
+    Examples
+    --------
+    >>> from querist import stop
+    >>> stop.MaxCost(250.0)
+    MaxCost(250.0)
+    """
+
+    def __init__(self, total: float) -> None:
+        def why(history: Sequence[Round]) -> str | None:
+            cost = history[-1].total_cost
+            return f"cost: {cost:.4g} of {total:.4g}" if cost >= total else None
+
+        super().__init__(f"MaxCost({total})", why)
+
+
+class MaxTime(Rule):
+    """Stop after the round whose last answer came at least `seconds` after the campaign's start.
+
+    A round under way is finished first.
+
+    Examples
+    --------
+    >>> from querist import stop
+    >>> stop.MaxTime(3600)
+    MaxTime(3600)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        def why(history: Sequence[Round]) -> str | None:
+            elapsed = history[-1].elapsed
+            return f"seconds: {elapsed:.4g} of {seconds:.4g}" if elapsed >= seconds else None
+
+        super().__init__(f"MaxTime({seconds})", why)
+
+
 class Target(Rule):
     """Stop when a metric of the learner's `validation` is at least `value`.
 
@@ -149,10 +133,42 @@ class Target(Rule):
 
     def __init__(self, metric: str, value: float) -> None:
         def why(history: Sequence[Round]) -> str | None:
-            metrics = history[-1].metrics
-            if metrics and metric not in metrics:
-                raise ValueError(f"metric: expected one of {list(metrics)}, got {metric!r}")
-            reached = metrics.get(metric, float("-inf"))
+            reached = _metric(history[-1], metric)
             return f"{metric}: {reached:.4g} of {value:.4g}" if reached >= value else None
 
         super().__init__(f"Target({metric!r}, {value})", why)
+
+
+class Plateau(Rule):
+    """Stop when a metric has not got better by more than `min_delta` for `patience` rounds.
+
+    A round counts as better if it is more than `min_delta` above the best that counted before it. Rounds
+    without metrics, as in the cold start, do not count; a name that the metrics lack raises a ValueError.
+
+    Examples
+    --------
+    >>> from querist import stop
+    >>> stop.Plateau("accuracy", patience=5, min_delta=0.001)
+    Plateau('accuracy', patience=5, min_delta=0.001)
+    """
+
+    def __init__(self, metric: str, *, patience: int, min_delta: float = 0.0) -> None:
+        patience = number_of_rounds(patience, "patience")
+
+        def why(history: Sequence[Round]) -> str | None:
+            best, waited = -math.inf, 0
+            for value in (_metric(round, metric) for round in history if round.metrics):
+                better = value > best + min_delta
+                best, waited = (value, 0) if better else (best, waited + 1)
+            if waited < patience:
+                return None
+            return f"{metric}: for {waited} rounds no better than {best:.4g}"
+
+        super().__init__(f"Plateau({metric!r}, patience={patience}, min_delta={min_delta})", why)
+
+
+def _metric(round: Round, name: str) -> float:
+    """Give a metric of a round; -inf, which is never enough, if it has none at all."""
+    if round.metrics and name not in round.metrics:
+        raise ValueError(f"metric: expected one of {list(round.metrics)}, got {name!r}")
+    return round.metrics.get(name, -math.inf)

@@ -1,0 +1,28 @@
+"""Hooks: an object whose methods are called before and after each step of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+STEPS = ("before_ask", "after_ask", "before_tell", "after_tell", "after_fit", "after_round")
+
+
+class Callbacks:
+    """Some objects, each with any of the methods named in `STEPS`, called in the order given."""
+
+    def __init__(self, given: Iterable[Any]) -> None:
+        self._given: Sequence[Any] = tuple(given)
+        for at, callback in enumerate(self._given):
+            if not any(callable(getattr(callback, step, None)) for step in STEPS):
+                msg = (
+                    f"callbacks[{at}]: expected an object with any of the methods {STEPS}, "
+                    f"got {type(callback).__name__}"
+                )
+                raise TypeError(msg)
+
+    def __call__(self, step: str, *arguments: Any) -> None:
+        for callback in self._given:
+            method = getattr(callback, step, None)
+            if method is not None:
+                method(*arguments)

@@ -1,0 +1,162 @@
+"""The state of a campaign: what is known of each row, who was asked what, and the rounds that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._events import Asked, Event, Fitted, Released, Told
+from querist._protocols import Label
+from querist._rounds import ABSTAIN, Answer, Batch, Round
+
+
+@dataclass(slots=True)
+class Lease:
+    """A batch that waits for answers."""
+
+    asked: Asked
+    waiting: set[int]
+
+
+class Fit(NamedTuple):
+    """What a fit has seen."""
+
+    changes: int
+    rounds: int
+    labels: Mapping[int, Label]
+
+
+class Campaign:
+    """All of a campaign that outlives a process. Only `apply` changes it."""
+
+    def __init__(self, n: int, cost: NDArray[np.float64] | None, began: float) -> None:
+        self.available = np.ones(n, dtype=bool)  # neither label nor abstention, though perhaps leased
+        self.labels: dict[int, Label] = {}
+        self.record: list[Answer] = []
+        self.leases: dict[str, Lease] = {}  # by ticket
+        self.n_asked = 0
+        self.history: list[Round] = []
+        self.changes = 0  # new and revised labels
+        self.fitted: Fit | None = None
+        self._latest: dict[int, Answer] = {}
+        self._asked_in: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._cost = cost
+        self._spent = 0.0
+        self._began = began
+
+    def free(self) -> NDArray[np.bool_]:
+        """Say which rows can be leased."""
+        free = self.available.copy()
+        for lease in self.leases.values():
+            free[lease.asked.batch.indices] = False
+        return free
+
+    def waiting(self, annotator: Label | None) -> Batch | None:
+        """Give what the annotator has yet to answer, if anything."""
+        for lease in self.leases.values():
+            batch = lease.asked.batch
+            if batch.annotator == annotator:
+                return batch.only(self.available[batch.indices])
+        return None
+
+    def expired(self, now: float) -> list[str]:
+        """Give the tickets of the leases that have run out."""
+        return [
+            ticket
+            for ticket, lease in self.leases.items()
+            if lease.asked.expires is not None and lease.asked.expires <= now
+        ]
+
+    def news(self, answers: Mapping[int, Label], annotator: Label | None) -> dict[int, Label]:
+        """Give the answers that are neither what the annotator said before nor a label taken back."""
+        return {index: label for index, label in answers.items() if self._is_news(index, label, annotator)}
+
+    def apply(self, event: Event) -> None:
+        """Let it happen."""
+        match event:
+            case Asked():
+                self._lease(event)
+            case Told():
+                self._answer(event)
+            case Released():
+                if lease := self.leases.pop(event.ticket, None):
+                    batch = lease.asked.batch
+                    answered = ~self.available[batch.indices]
+                    if answered.any():
+                        self._close(lease.asked, batch.only(answered), event.time)
+            case Fitted():
+                self.fitted = Fit(self.changes, len(self.history), dict(self.labels))
+                if self.history:
+                    self.history[-1] = replace(
+                        self.history[-1],
+                        n_labels=len(self.labels),
+                        fit_seconds=event.seconds,
+                        metrics=event.metrics,
+                    )
+
+    def _is_news(self, index: int, label: Label, annotator: Label | None) -> bool:
+        if label is ABSTAIN and index in self.labels:
+            return False
+        last = self._latest.get(index)
+        return (
+            last is None
+            or last.annotator != annotator
+            or last.label != label
+            or type(last.label) is not type(label)  # True is not 1, though they are equal
+        )
+
+    def _lease(self, event: Asked) -> None:
+        batch = event.batch
+        rows = batch.indices.tolist()
+        self.leases[batch.ticket] = Lease(event, set(rows))
+        self.n_asked = event.number
+        self._numbers[batch.ticket] = event.number
+        self._asked_in |= dict.fromkeys(rows, batch.ticket)
+
+    def _answer(self, event: Told) -> None:
+        for index, label in event.answers.items():
+            ticket = event.ticket if event.ticket in self._numbers else self._asked_in.get(index)
+            number = None if ticket is None else self._numbers.get(ticket)
+            answer = Answer(index, label, event.annotator, event.time, number, ticket)
+            self.record.append(answer)
+            self._latest[index] = answer
+            if label is not ABSTAIN:
+                self.changes += index not in self.labels or self.labels[index] != label
+                self.labels[index] = label
+            if self.available[index]:
+                self.available[index] = False
+                self._spent += 1.0 if self._cost is None else float(self._cost[index])
+        for ticket, lease in list(self.leases.items()):
+            lease.waiting -= event.answers.keys()
+            if not lease.waiting:
+                del self.leases[ticket]
+                self._close(lease.asked, lease.asked.batch, event.time)
+
+    def _close(self, asked: Asked, batch: Batch, time: float) -> None:
+        if self.history:
+            self.history[-1].drop_predictions()
+        costs = np.ones(len(batch)) if self._cost is None else self._cost[batch.indices]
+        self.history.append(
+            Round(
+                batch.indices,
+                batch.scores,
+                batch.ticket,
+                annotator=batch.annotator,
+                reasons=batch.reasons,
+                number=len(self.history) + 1,
+                labels=tuple(self.labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
+                n_labels=len(self.labels),
+                score_seconds=asked.score_seconds,
+                cost=float(costs.sum()),
+                total_cost=self._spent,
+                elapsed=time - self._began,
+                uncertainty=asked.uncertainty,
+                predicted_shares=asked.predicted_shares,
+                predictions=asked.predictions,
+            )
+        )

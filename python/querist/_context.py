@@ -1,0 +1,260 @@
+"""What a strategy is given: the state of the campaign, and what the model says, computed when asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._density import density_weighted
+from querist._features import Density, Features
+from querist._model import CheckedModel
+from querist._picks import Picks
+from querist._pool import Pool
+from querist._protocols import Label, Score
+from querist._scan import Scan, scan
+from querist._strategies import (
+    SELECTIONS,
+    Cold,
+    Recipe,
+    Strategy,
+    draw,
+    named_recipe,
+    spread_out,
+    spread_over_groups,
+)
+
+
+@dataclass
+class Source:
+    """The model and the pool at one batch; each thing is computed once."""
+
+    model: CheckedModel
+    pool: Pool
+    features: Features
+    available: NDArray[np.bool_]
+    is_cold: bool
+    cold: Cold
+    groups: NDArray[np.int64] | None
+    scans: dict[Any, Scan] = field(default_factory=dict)
+    made: NDArray[Any] | None = None  # features
+    whole: NDArray[Any] | None = None  # probabilities
+    density: NDArray[Any] | None = None
+    picked_by: str = ""  # the selection that was asked last
+
+    def scores(self, score: Score) -> NDArray[Any]:
+        """Give the scores of all rows."""
+        if score not in self.scans:
+            self.scans[score] = scan(self.model, self.pool, score, self.available)
+        return cast("NDArray[Any]", self.scans[score].scores)
+
+    def feature_rows(self) -> NDArray[Any]:
+        """Give the features of all rows."""
+        if self.made is None:
+            self.made = self.features.now()
+        return self.made
+
+    def proba(self) -> NDArray[Any]:
+        """Give the probabilities of all rows, of the consensus if there are several models."""
+        if self.whole is None:
+            parts: list[NDArray[Any]] = []
+            self.scans[None] = scan(self.model, self.pool, None, self.available, keep=parts)
+            self.whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self.whole
+
+    def terms(self) -> dict[str, NDArray[Any]]:
+        """Give what went into the values of all rows, by name."""
+        named = {_name(score): one.scores for score, one in self.scans.items() if one.scores is not None}
+        return named if self.density is None else {**named, "density": self.density}
+
+    def outlook(self) -> Scan:
+        """Give what a pass of the model over the pool told, if there was one."""
+        return next(iter(self.scans.values()), Scan(None, math.nan, None))
+
+
+@dataclass
+class Context:
+    """What a strategy sees of a campaign when a batch is picked.
+
+    Attributes
+    ----------
+    number : int
+        The number of the batch, 1 for the first.
+    k : int
+        How many rows to pick, at most; no more than are available.
+    available : (n,) boolean array
+        The rows that may be picked: neither answered nor leased.
+    labels : mapping of int to label
+        The labels in hand.
+    seed : int
+        For what is random: a function of the learner's seed and `number`.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> def margin_after_two(context):
+    ...     return context.pick("random" if context.number <= 2 else "margin")
+    >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
+    >>> learner = qr.ActiveLearner(lambda X: X, pool, strategy=margin_after_two, batch_size=1)
+    >>> [len(round) for round in learner.run(lambda indices, rows: ["cat"])]
+    [1, 1, 1]
+    """
+
+    number: int
+    k: int
+    available: NDArray[np.bool_]
+    labels: Mapping[int, Label]
+    seed: int
+    _recipe: Recipe
+    _source: Source
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether nothing is fitted yet, so that the model has neither `scores` nor `proba`."""
+        return self._source.is_cold
+
+    @property
+    def labeled(self) -> NDArray[np.int64]:
+        """The labelled rows, in ascending order."""
+        return np.array(sorted(self.labels), dtype=np.int64)
+
+    @property
+    def taken(self) -> NDArray[np.int64]:
+        """The rows that are answered or leased: what a diverse batch should keep away from."""
+        return np.flatnonzero(~self._source.available).astype(np.int64)
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """The (n,) scores by the learner's `score`, weighted by its `density`."""
+        weights = self.weights
+        if weights is None:
+            raise ValueError("score: expected one for this selection, got None")
+        return weights
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """As `scores`; None if there is neither a score nor a density."""
+        recipe = self._recipe
+        scores = None if recipe.score is None else self._source.scores(recipe.score)
+        if recipe.density is None:
+            return scores
+        density = self._source.density = self._density(recipe.density)
+        return density if scores is None else density_weighted(scores, density)
+
+    @property
+    def proba(self) -> NDArray[Any]:
+        """The (n, c) probabilities of the whole pool, which need that much memory."""
+        return self._source.proba()
+
+    @property
+    def features(self) -> NDArray[Any]:
+        """The (n, d) features: `embed`, or the pool itself."""
+        return self._source.feature_rows()
+
+    def pick(self, strategy: Strategy, k: int | None = None) -> Picks:
+        """Pick by another strategy, by name or a function; in the cold start, as the cold start does.
+
+        Parameters
+        ----------
+        strategy : str or callable
+            As the learner's `strategy`.
+        k : int, optional
+            How many, by default all `k`.
+
+        Returns
+        -------
+        Picks
+            At most k rows, fewer if not as many have a score.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(
+        ...     lambda X: X, [[0.9, 0.1], [0.5, 0.5]], strategy=lambda context: context.pick("entropy", k=1)
+        ... )
+        >>> learner.ask().indices
+        array([1])
+        """
+        context = self if k is None else replace(self, k=min(k, self.k))
+        if not isinstance(strategy, str):
+            self._source.picked_by = _name(strategy)
+            return context.checked(strategy(context), strategy)
+        return context.pick_by(named_recipe(strategy, self._recipe))
+
+    def explore(self, strategy: Strategy | Recipe, epsilon: float) -> tuple[Picks, NDArray[np.bool_]]:
+        """Pick by the strategy, and a share `epsilon` at random; say which are which."""
+        generator = np.random.default_rng([self.seed, 1])  # not the one of a random strategy
+        n_random = int(epsilon * self.k + generator.random())
+        wise = Picks(np.empty(0, np.int64), np.empty(0))
+        if n_random < self.k:
+            context = replace(self, k=self.k - n_random)
+            wise = context.pick_by(strategy) if isinstance(strategy, Recipe) else context.pick(strategy)
+        left = self.available.copy()
+        left[wise.indices] = False
+        n_random = min(n_random, int(np.count_nonzero(left)))
+        if n_random == 0:
+            return wise, np.zeros(len(wise.indices), bool)
+        seed = int(generator.integers(2**63))
+        drawn = draw(replace(self, available=left, k=n_random, seed=seed))
+        indices, values = map(np.concatenate, zip(wise, drawn, strict=True))
+        both = Picks(indices, values)
+        return both, np.arange(len(both.indices)) >= len(wise.indices)
+
+    def pick_by(self, recipe: Recipe) -> Picks:
+        """Pick by a recipe."""
+        context = replace(self, _recipe=recipe)
+        self._source.picked_by = _name(recipe.select)
+        if recipe.asks_model and self._source.is_cold:
+            return context.pick_cold()
+        weights = context.weights
+        if weights is not None:
+            scored = context.available & ~np.isnan(weights)
+            if not scored.any():
+                raise ValueError(
+                    f"score {_name(recipe.score)}: expected a number for some available row, got NaN for each"
+                )
+            context = replace(context, available=scored, k=min(context.k, int(np.count_nonzero(scored))))
+        if isinstance(recipe.select, str):
+            return SELECTIONS[recipe.select](context)
+        return context.checked(recipe.select(context), recipe.select)
+
+    def pick_cold(self) -> Picks:
+        """Pick while nothing can be fitted."""
+        self._source.picked_by = f"the cold start ({self._source.cold})"
+        if self._source.cold == "diverse":
+            return spread_out(self)
+        groups = self._source.groups
+        return draw(self) if groups is None else spread_over_groups(self, groups)
+
+    def checked(self, picks: Any, strategy: Any) -> Picks:
+        """Give what a function returned, if it can be asked."""
+        name = f"strategy {_name(strategy)}"
+        if not isinstance(picks, tuple) or len(picks) != 2:
+            raise TypeError(f"{name}: expected querist.Picks, got {type(picks).__name__}")
+        rows, values = np.asarray(picks[0]), np.asarray(picks[1])
+        values = values if values.dtype.kind == "f" else values.astype(np.float64)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.shape != values.shape:
+            raise ValueError(
+                f"{name}: expected row numbers and as many values, got {rows.dtype} of shape {rows.shape} "
+                f"and values of shape {values.shape}"
+            )
+        if not 1 <= len(rows) <= self.k:
+            raise ValueError(f"{name}: expected 1 to {self.k} rows, got {len(rows)}")
+        rows = rows.astype(np.int64)
+        for at, row in enumerate(rows.tolist()):
+            if not (0 <= row < len(self.available) and self.available[row]):
+                raise ValueError(f"{name}: expected available rows, got {row} at place {at}")
+        if len(set(rows.tolist())) != len(rows):
+            raise ValueError(f"{name}: expected each row once, got {rows.tolist()}")
+        return Picks(rows, values)
+
+    def _density(self, density: Density) -> NDArray[Any]:
+        return self._source.features.density(density, self._source.feature_rows())
+
+
+def _name(given: Any) -> str:
+    return given if isinstance(given, str) else str(getattr(given, "__name__", type(given).__name__))

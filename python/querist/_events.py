@@ -1,0 +1,60 @@
+"""What happens in a campaign: four small events, of which all else follows.
+
+`Campaign` changes by them alone, and a journal is a list of them; to resume is to apply them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._protocols import Label
+from querist._rounds import Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A batch was leased."""
+
+    time: float  # of the event: seconds since the epoch, in all of them
+    number: int  # 1 for the first batch
+    batch: Batch
+    expires: float | None  # the time from which others may be asked the same
+    score_seconds: float
+    uncertainty: float
+    predicted_shares: Mapping[Label, float]
+    predictions: NDArray[np.unsignedinteger[Any]] | None  # in memory only: it grows with the pool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """Answers came: labels and abstentions by pool index."""
+
+    time: float
+    answers: Mapping[int, Label]
+    annotator: Label | None
+    ticket: str | None  # of the batch that was told, if one was
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Released:
+    """A lease ran out, and its unanswered items went back to the pool."""
+
+    time: float
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """The model was fitted on the labels of that moment."""
+
+    time: float
+    seconds: float
+    metrics: Mapping[str, float]
+
+
+Event: TypeAlias = Asked | Told | Released | Fitted

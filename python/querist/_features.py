@@ -1,0 +1,83 @@
+"""The features that diversity and density use: given, made by a function, or the pool itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._arguments import described
+from querist._arrays import as_array
+from querist._density import information_density, knn_density
+from querist._pool import Pool
+
+Embed: TypeAlias = Callable[[Any], Any] | NDArray[Any]
+Density: TypeAlias = str | Callable[[NDArray[Any]], Any]
+
+NEIGHBOURS = 10
+
+
+def _knn(features: NDArray[Any]) -> NDArray[Any]:
+    return knn_density(features, min(NEIGHBOURS, len(features) - 1))
+
+
+DENSITIES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "information_density": lambda features: information_density(features, shift=True),
+    "knn_density": _knn,
+}
+
+
+def check_density(density: Density | None) -> None:
+    """Raise unless `density` is None, a function or one of `DENSITIES`."""
+    if not (density is None or callable(density) or density in DENSITIES):
+        raise ValueError(f"density: expected a function or one of {tuple(DENSITIES)}, got {density!r}")
+
+
+class Features:
+    """The (n, d) features of a pool, and densities of them."""
+
+    def __init__(self, pool: Pool, embed: Embed | None) -> None:
+        self._pool = pool
+        self._embed = embed if callable(embed) else None
+        self._given: NDArray[Any] | None = None
+        self._densities: dict[Any, NDArray[Any]] = {}
+        if embed is None:
+            kind = getattr(getattr(pool.X, "dtype", None), "kind", "")
+            if isinstance(pool.X, np.ndarray) and kind == "f" and pool.X.ndim == 2:
+                self._given = pool.X
+        elif self._embed is None:
+            self._given = as_array(embed, "embed")
+            if self._given.ndim != 2 or len(self._given) != len(pool):
+                raise ValueError(
+                    f"embed: expected shape ({len(pool)}, d), a row for each row of the pool, got "
+                    f"{described(self._given)}"
+                )
+
+    @property
+    def given(self) -> NDArray[Any] | None:
+        """The features that are there without asking a function."""
+        return self._given
+
+    def now(self) -> NDArray[Any]:
+        """Give the features; a function makes them anew, as it may look at the model."""
+        if self._given is not None:
+            return self._given
+        if self._embed is None:
+            raise ValueError(
+                "embed: expected features, (n, d) or a function of X, as X is not a 2-D array of floats"
+            )
+        return self._pool.mapped(self._embed, f"embed {getattr(self._embed, '__name__', '')}".strip())
+
+    def density(self, density: Density, features: NDArray[Any]) -> NDArray[Any]:
+        """Give the density of each row; kept, if the features are always the same."""
+        if density in self._densities:
+            return self._densities[density]
+        function = density if callable(density) else DENSITIES[density]
+        values = as_array(function(features), "density")
+        if values.shape != (len(self._pool),):
+            raise ValueError(f"density: expected shape ({len(self._pool)},), got {values.shape}")
+        if self._given is not None:
+            self._densities[density] = values
+        return values

@@ -1,0 +1,225 @@
+"""Batches that go out as files, and come back with answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeAlias
+
+from querist._protocols import Label
+from querist._rounds import ABSTAIN, Batch
+
+Fields: TypeAlias = Mapping[str, Any]
+
+OWN = ("ticket", "index", "label")
+
+
+class FileExchange:
+    """Batches as files in a directory, for a person with a spreadsheet or for another tool.
+
+    `export` writes a batch, a row for each item, with nothing for a label. Somebody fills in labels, all or
+    some, or the word ``abstain``. `answers` reads them for `ActiveLearner.tell`, as often as one likes: the
+    same answers told again change nothing, and a corrected one is a revision.
+
+    Parameters
+    ----------
+    directory : path
+        Where the files are; made if it is not there. TICKET.csv is to be filled in; TICKET.asked.csv stays as
+        it went out, and answers are checked against it. A file that is there is never written over.
+    classes : sequence of labels
+        The labels that there are; their texts are what is filled in.
+    format : {"csv", "jsonl"}, default "csv"
+        "csv" for spreadsheets, in UTF-8; one saved with semicolons or tabs is read too. "jsonl" for tools: an
+        object a line, `null` for no label yet.
+    show : callable, optional
+        From an index to a mapping of the fields to write beside ticket, index and label: what somebody needs
+        to see in order to answer. By default none.
+
+    Raises
+    ------
+    ValueError
+        If two classes have the same text, or one has none or "abstain", or if the format is another.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import querist as qr
+    >>> texts = ["good", "so so", "bad"]
+    >>> learner = qr.ActiveLearner(lambda X: [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]], texts, batch_size=2)
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     exchange = qr.oracle.FileExchange(directory, [0, 1], show=lambda index: {"text": texts[index]})
+    ...     batch = learner.ask()
+    ...     path = exchange.export(batch)
+    ...     content = path.read_text(encoding="utf-8-sig")
+    ...     print(content.replace(batch.ticket, "TICKET"), end="")
+    ...     _ = path.write_text(content.replace("bad,", "bad,1"))
+    ...     learner.tell(*exchange.answers(batch))
+    ticket,index,text,label
+    TICKET,1,so so,
+    TICKET,2,bad,
+    >>> learner.labels
+    {2: 1}
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        classes: Iterable[Label],
+        *,
+        format: Literal["csv", "jsonl"] = "csv",
+        show: Callable[[int], Fields] | None = None,
+    ) -> None:
+        if format not in ("csv", "jsonl"):
+            raise ValueError(f"format: expected 'csv' or 'jsonl', got {format!r}")
+        self._directory = Path(directory)
+        self._labels = _by_text(classes)
+        self._format = format
+        self._show = show or (lambda _: {})
+
+    def export(self, batch: Batch) -> Path:
+        """Write a batch; one that has been written is left as it is.
+
+        Returns
+        -------
+        Path
+            The file to fill in.
+
+        Raises
+        ------
+        ValueError
+            If what `show` gives has other fields for one item than for another, or one called ticket, index
+            or label.
+        """
+        path, asked = self._paths(batch)
+        if not (path.exists() and asked.exists()):
+            content = self._content(batch)
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for target in (asked, path):
+                if not target.exists():
+                    _write(target, content)
+        return path
+
+    def answers(self, batch: Batch) -> tuple[list[int], list[Label]]:
+        """Give the indices that are answered so far, and their labels.
+
+        Parameters
+        ----------
+        batch : Batch
+            One that was exported; each round of the learner's history is one too.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the batch was not exported here.
+        ValueError
+            If the file is not what was exported with labels filled in: another ticket, an index that was not
+            asked about, a label that is no class, two labels for one index. The message has file and line.
+        """
+        path, asked = self._paths(batch)
+        indices = {str(row["index"]): int(row["index"]) for _, row in self._read(asked)}
+        answers: dict[int, Label] = {}
+        for where, row in self._read(path):
+            ticket, index, text = (_text(row, name, where) for name in OWN)
+            if ticket != batch.ticket:
+                raise ValueError(f"{where}: expected the ticket {batch.ticket!r}, got {ticket!r}")
+            if index not in indices:
+                raise ValueError(f"{where}: expected an index that was asked about, got {index!r}")
+            if text == "":
+                continue
+            if text not in self._labels:
+                raise ValueError(f"{where}: expected a label of {list(self._labels)}, got {text!r}")
+            first, label = answers.setdefault(indices[index], self._labels[text]), self._labels[text]
+            if first != label:
+                raise ValueError(
+                    f"{where}: expected one label for index {index}, got {first!r} and {label!r}"
+                )
+        return list(answers), list(answers.values())
+
+    def _paths(self, batch: Batch) -> tuple[Path, Path]:
+        name = self._directory / batch.ticket
+        return Path(f"{name}.{self._format}"), Path(f"{name}.asked.{self._format}")
+
+    def _content(self, batch: Batch) -> str:
+        lines: list[dict[str, Any]] = []
+        for index in batch.indices.tolist():
+            fields = self._show(index)
+            if taken := fields.keys() & set(OWN):
+                raise ValueError(f"show: expected other fields than {OWN}, got {min(taken)!r}")
+            lines.append({"ticket": batch.ticket, "index": index, **fields, "label": None})
+            if lines[-1].keys() != lines[0].keys():
+                raise ValueError(
+                    f"show: expected the fields {list(lines[0])} for each row, got {list(lines[-1])}"
+                )
+        if self._format == "jsonl":
+            import json
+
+            return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        import csv
+        import io
+
+        content = io.StringIO()
+        table = csv.DictWriter(content, list(lines[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)
+        return "\ufeff" + content.getvalue()  # by this mark Excel knows UTF-8
+
+    def _read(self, path: Path) -> list[tuple[str, Fields]]:
+        """Give the rows, each with where it stands."""
+        # Some spreadsheets save in an older encoding; it would show in a label, which is checked.
+        with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+            return list(_json_rows(file, path) if self._format == "jsonl" else _csv_rows(file, path))
+
+
+def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
+    """Give the label that each text stands for."""
+    labels: dict[str, Label] = {}
+    for label in classes:
+        text = str(label).strip()
+        if text in ("", ABSTAIN.value, *labels):
+            raise ValueError(f"classes: expected each to have a text of its own, got {text!r} for {label!r}")
+        labels[text] = label
+    return labels | {ABSTAIN.value: ABSTAIN}
+
+
+def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
+    import csv
+
+    header = file.readline()
+    file.seek(0)
+    rows = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+    for row in rows:
+        where = f"{path}, line {rows.line_num}"
+        if None in row:
+            raise ValueError(f"{where}: expected a cell for each of {rows.fieldnames}, got more")
+        yield where, row
+
+
+def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
+    import json
+
+    for number, line in enumerate(file, 1):
+        where = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{where}: expected an object in JSON, got {line.strip()!r}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{where}: expected an object in JSON, got {row!r}")
+        yield where, row
+
+
+def _text(row: Fields, name: str, where: str) -> str:
+    if name not in row:
+        raise ValueError(f"{where}: expected a field {name!r}, got {list(row)}")
+    return "" if row[name] is None else str(row[name]).strip()
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a file at once or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with open(draft, "w", encoding="utf-8", newline="") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)

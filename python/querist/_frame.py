@@ -1,0 +1,34 @@
+"""The rounds of a campaign as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from querist._rounds import Round
+
+FACTS = (
+    "number",
+    "ticket",
+    "annotator",
+    "n_labels",
+    "score_seconds",
+    "fit_seconds",
+    "cost",
+    "total_cost",
+    "elapsed",
+    "uncertainty",
+)
+
+
+def frame(history: Sequence[Round]) -> Any:
+    """Give a pandas data frame with a row for each round."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("frame needs the extra \"frame\": pip install 'querist[frame]'") from error
+    facts = [
+        {"n_items": len(round), **{name: getattr(round, name) for name in FACTS}, **round.metrics}
+        for round in history
+    ]
+    return pandas.DataFrame(facts, columns=None if facts else ["n_items", *FACTS])

@@ -1,0 +1,222 @@
+"""The journal of a campaign: its events in one SQLite file, each on the disk before it counts.
+
+A row is an event. Each carries a seal: a hash of itself and of the seal before it, so that a row that was
+changed, lost or put in by another hand is an error and never another campaign.
+
+The file is in WAL mode with `synchronous=FULL`: a commit is one append and one fsync, where a rollback
+journal needs several of each; readers do not stop a writer; and a torn tail of the log is found by its own
+checksums and cut off, at a commit. Several processes may write: each reads first what the others wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from querist._core import __version__
+from querist._event_text import event_of, event_text
+from querist._events import Event
+from querist._rounds import JournalError
+
+APPLICATION = 0x71737274  # SQLite's mark for whose file this is: "qsrt"
+SCHEMA = 1
+PATIENCE = 30.0  # seconds to wait while another process writes
+
+Row: TypeAlias = tuple[int, float, str, str, bytes]
+
+
+class Began(NamedTuple):
+    """The first row: when the campaign began, and with what."""
+
+    time: float
+    querist: str
+    settings: Mapping[str, Any]
+
+
+class Journal:
+    """An open journal. `started` and `opened` make one."""
+
+    def __init__(self, path: str | os.PathLike[str], mode: str) -> None:
+        self.path = Path(path)
+        self._process = os.getpid()
+        self.began: Began | None = None
+        self._seal = b""
+        self._read = 0  # the number of the last event that is known
+        uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        with self._errors():
+            self._connection = sqlite3.connect(
+                uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            for pragma in ("synchronous=FULL", "fullfsync=1"):
+                self._connection.execute(f"PRAGMA {pragma}").close()
+
+    @classmethod
+    def started(
+        cls, path: str | os.PathLike[str], time: float, settings: Mapping[str, Any], first: Sequence[Event]
+    ) -> Journal:
+        """Start a journal in a new or empty file, with the first events in the same commit."""
+        texts = [(event.time, *event_text(event)) for event in first]
+        journal = cls(path, "rwc")
+        try:
+            with journal._errors():
+                journal._check_empty()  # before a file of another program is touched
+                journal._connection.execute("PRAGMA journal_mode=WAL").close()
+            with journal._errors(), journal._transaction() as connection:
+                journal._check_empty()
+                connection.execute(f"PRAGMA application_id={APPLICATION}")
+                connection.execute(f"PRAGMA user_version={SCHEMA}")
+                connection.execute(
+                    "CREATE TABLE event (number INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, "
+                    "body TEXT NOT NULL, seal BLOB NOT NULL)"
+                )
+                text = json.dumps({"querist": __version__, "settings": settings})
+                journal._insert([(time, "began", text), *texts])
+        except BaseException:
+            journal.close()
+            raise
+        journal.began = Began(time, __version__, settings)
+        return journal
+
+    @classmethod
+    def opened(cls, path: str | os.PathLike[str]) -> Journal:
+        """Open a journal; nothing but its first row is read yet."""
+        if not Path(path).is_file():
+            raise JournalError(f"journal {path}: there is no such file")
+        journal = cls(path, "rw")
+        try:
+            with journal._errors():
+                journal._check_kind()
+                row = journal._connection.execute("SELECT * FROM event WHERE number = 1").fetchone()
+                if row is None:
+                    raise JournalError(f"journal {path}: its first event is missing")
+                with journal._damage(1):
+                    journal._accept(row)
+                    body = json.loads(row[3])
+                    journal.began = Began(row[1], body["querist"], body["settings"])
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    def news(self) -> list[Event]:
+        """Give the events that are not known yet, from first to last."""
+        with self._errors():
+            return self._news()
+
+    def append(
+        self, events: Sequence[Event], overtaken: Callable[[list[Event]], bool]
+    ) -> tuple[list[Event], bool]:
+        """Write the events in one commit, durable when this returns.
+
+        Gives the events that others wrote before them, and whether these were written: they are not if
+        those before have `overtaken` them.
+        """
+        texts = [(event.time, *event_text(event)) for event in events]
+        before = self._read, self._seal
+        try:
+            with self._errors(), self._transaction():
+                others = self._news()
+                if others and overtaken(others):
+                    return others, False
+                self._insert(texts)
+        except BaseException:
+            self._read, self._seal = before  # what others wrote is read again
+            raise
+        return others, True
+
+    def check(self) -> None:
+        """Have SQLite look at every page of the file."""
+        with self._errors():
+            found = self._connection.execute("PRAGMA integrity_check").fetchall()
+        if found != [("ok",)]:
+            raise JournalError(f"journal {self.path}: damaged: {found[0][0]}")
+
+    def close(self) -> None:
+        """Close the file."""
+        if hasattr(self, "_connection") and os.getpid() == self._process:
+            self._connection.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+    def _check_empty(self) -> None:
+        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise JournalError(
+                f"journal {self.path}: there is something in it already; continue a campaign with "
+                "ActiveLearner.resume, or name another file"
+            )
+
+    def _check_kind(self) -> None:
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (schema,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION:
+            raise JournalError(f"journal {self.path}: not a journal of querist")
+        if schema != SCHEMA:
+            raise JournalError(
+                f"journal {self.path}: of schema {schema}, written by another version of querist; this one "
+                f"({__version__}) reads schema {SCHEMA}"
+            )
+
+    def _news(self) -> list[Event]:
+        rows = self._connection.execute(
+            "SELECT * FROM event WHERE number > ? ORDER BY number", (self._read,)
+        ).fetchall()
+        events = []
+        for row in rows:
+            with self._damage(self._read + 1):
+                self._accept(row)
+                events.append(event_of(row[1], row[2], row[3]))
+        return events
+
+    def _insert(self, texts: Sequence[tuple[float, str, str]]) -> None:
+        rows: list[Row] = []
+        for time, kind, text in texts:
+            self._read += 1
+            self._seal = _sealed(self._seal, self._read, time, kind, text)
+            rows.append((self._read, time, kind, text, self._seal))
+        self._connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _accept(self, row: Row) -> None:
+        number, time, kind, text, seal = row
+        if number != self._read + 1 or seal != _sealed(self._seal, number, time, kind, text):
+            raise ValueError("its seal is broken")
+        self._read, self._seal = number, seal
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # SQLite's locks are those of a process
+            raise JournalError(f"journal {self.path}: opened before a fork; resume from it in the child")
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(f"journal {self.path}: {error}") from error
+
+    @contextmanager
+    def _damage(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise JournalError(f"journal {self.path}: event {number} is damaged: {error}") from error
+
+
+def _sealed(before: bytes, number: int, time: float, kind: str, text: str) -> bytes:
+    row = f"{number} {time!r} {kind} {text}".encode()
+    return hashlib.blake2b(before + row, digest_size=16).digest()

@@ -1,0 +1,106 @@
+"""The command `querist journal`: check a journal, tell what is in it, write its answers as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from querist._campaign import Campaign
+from querist._event_text import label_value
+from querist._journal import Began, Journal
+from querist._protocols import Label
+from querist._rounds import JournalError
+from querist._table import table
+
+ACTIONS = {
+    "verify": "read all of it, check every seal and page, and say what is wrong",
+    "show": "tell what the campaign was begun with and how far it is",
+    "export": "write every answer as CSV, revisions too",
+}
+
+
+def add_journal_command(commands: Any) -> None:
+    """Add the command to the subparsers of `querist`."""
+    parser = commands.add_parser("journal", help="check, show or export the journal of a campaign")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    for action, does in ACTIONS.items():
+        actions.add_parser(action, help=does).add_argument("path", help="the journal, such as run.db")
+
+
+def journal_command(arguments: argparse.Namespace) -> int:
+    """Do the action; 1 where the journal cannot be read, and why on standard error."""
+    try:
+        journal = Journal.opened(arguments.path)
+        try:
+            if arguments.action == "verify":
+                journal.check()
+            began, campaign, n_events = _replayed(journal)
+        finally:
+            journal.close()
+    except JournalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if arguments.action == "verify":
+        print(f"{arguments.path}: good, {n_events} events, {len(campaign.labels)} labels")
+    elif arguments.action == "show":
+        print(_shown(began, campaign))
+    else:
+        _export(campaign)
+    return 0
+
+
+def _replayed(journal: Journal) -> tuple[Began, Campaign, int]:
+    began = journal.began
+    assert began is not None, "an opened journal has begun"
+    campaign = Campaign(began.settings["X shape"][0], None, began.time)
+    events = journal.news()
+    for event in events:
+        campaign.apply(event)
+    return began, campaign, 1 + len(events)
+
+
+def _shown(began: Began, campaign: Campaign) -> str:
+    facts: Mapping[str, Any] = {
+        "begun": _time(began.time),
+        "querist": began.querist,
+        **{name: value for name, value in began.settings.items() if value is not None},
+        "answers": len(campaign.record),
+        "labels": len(campaign.labels),
+        "abstentions": len(campaign.available) - int(campaign.available.sum()) - len(campaign.labels),
+        "rounds": len(campaign.history),
+        "open batches": len(campaign.leases),
+    }
+    return table([(name, str(value)) for name, value in facts.items()])
+
+
+def _export(campaign: Campaign) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["index", "label", "annotator", "time", "round", "ticket"])
+    for answer in campaign.record:
+        writer.writerow(
+            [
+                answer.index,
+                _text(answer.label),
+                "" if answer.annotator is None else _text(answer.annotator),
+                _time(answer.time),
+                answer.round,
+                answer.ticket,
+            ]
+        )
+
+
+def _text(label: Label) -> str:
+    """Give a string as it is, an abstention as nothing, and any other label as JSON."""
+    if isinstance(label, str):
+        return label
+    value = label_value(label, "label")
+    return "" if value is None else json.dumps(value)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

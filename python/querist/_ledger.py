@@ -1,0 +1,68 @@
+"""Where events go through: first into the journal, if there is one, then into the campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from querist._campaign import Campaign
+from querist._events import Asked, Event, Fitted, Told
+
+if TYPE_CHECKING:
+    from querist._journal import Journal
+
+
+class Ledger:
+    """A campaign with its journal, which other processes may write to as well."""
+
+    def __init__(self, campaign: Campaign, journal: Journal | None = None) -> None:
+        self.campaign = campaign
+        self.others_fitted = False  # the journal tells of a fit that this process has not made
+        self._journal = journal
+        self._unsaved: list[Event] = []
+
+    def let(self, *events: Event) -> None:
+        """Let the events happen, once they are in the journal; or nothing, if others have made them wrong."""
+        if self._journal is not None:
+            others, written = self._journal.append(
+                [*self._unsaved, *events], lambda others: _are_overtaken(events, others)
+            )
+            self._take_over(others)
+            if not written:
+                return
+            self._unsaved = []
+        for event in events:
+            self.campaign.apply(event)
+
+    def let_later(self, event: Event) -> None:
+        """Let happen what would happen again by itself; it goes into the journal with the next event."""
+        self.campaign.apply(event)
+        if self._journal is not None:
+            self._unsaved.append(event)
+
+    def catch_up(self) -> None:
+        """Let happen what other processes have written."""
+        if self._journal is not None:
+            self._take_over(self._journal.news())
+
+    def close(self) -> None:
+        """Write what is left to write, and close the journal."""
+        if self._journal is not None:
+            if self._unsaved:
+                self.let()
+            self._journal.close()
+
+    def _take_over(self, others: Sequence[Event]) -> None:
+        for event in others:
+            self.campaign.apply(event)
+            self.others_fitted |= isinstance(event, Fitted)
+
+
+def _are_overtaken(events: Sequence[Event], others: Sequence[Event]) -> bool:
+    """Tell whether one of the events is a batch that is no longer what should be asked."""
+    asked = [event for event in events if isinstance(event, Asked)]
+    rows = {row for event in asked for row in event.batch.indices.tolist()}
+    return bool(asked) and any(
+        isinstance(other, Asked) or (isinstance(other, Told) and not rows.isdisjoint(other.answers))
+        for other in others
+    )

@@ -1,0 +1,136 @@
+"""From the state of a campaign to the next batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from querist._arguments import finite
+from querist._balance import predicted_shares
+from querist._campaign import Campaign
+from querist._context import Context, Source
+from querist._events import Asked
+from querist._features import Features
+from querist._model import CheckedModel
+from querist._pool import Pool
+from querist._protocols import Label
+from querist._reasons import reasons
+from querist._rounds import Batch, PoolExhausted, ticket_of
+from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
+
+
+class Picker:
+    """All that decides what is asked, but for the state of the campaign and of the model."""
+
+    def __init__(
+        self,
+        model: CheckedModel,
+        pool: Pool,
+        features: Features,
+        *,
+        recipe: Recipe,
+        strategy: Strategy | None,
+        epsilon: float,
+        cold: Cold,
+        groups: ArrayLike | None,
+        root: int,
+    ) -> None:
+        self.root = root  # of all random numbers
+        self.groups = None if groups is None else _group_numbers(groups, len(pool))
+        self._model, self._pool, self._features = model, pool, features
+        self._recipe = named_recipe("random", recipe) if recipe.score == "random" else recipe
+        self._strategy = _checked_strategy(strategy, self._recipe)
+        self._epsilon = finite(epsilon, "epsilon", least="0 or more")
+        if self._epsilon > 1:
+            raise ValueError(f"epsilon: expected a share from 0 to 1, got {epsilon}")
+        if cold not in ("random", "diverse"):
+            raise ValueError(f'cold: expected "random" or "diverse", got {cold!r}')
+        self._cold: Cold = cold
+
+    def pick(
+        self,
+        campaign: Campaign,
+        k: int,
+        annotator: Label | None,
+        *,
+        now: Callable[[], float],
+        lease: float | None,
+    ) -> Asked:
+        """Give the next batch, of at most k rows, as it would be leased now."""
+        started = perf_counter()
+        source = Source(
+            self._model,
+            self._pool,
+            self._features,
+            campaign.free(),
+            self._model.is_cold(campaign.labels),
+            self._cold,
+            self.groups,
+        )
+        context = self._context(campaign, source, k)
+        (indices, scores), is_random = context.explore(self._strategy, self._epsilon)
+        how = ["exploration" if one else source.picked_by for one in is_random.tolist()]
+        outlook, classes = source.outlook(), self._model.classes
+        why = reasons(
+            indices,
+            scores,
+            how,
+            terms=source.terms(),
+            predicted=_labels_at(indices, outlook.predictions, classes),
+            features=self._features.given if source.made is None else source.made,
+            labeled=context.labeled,
+        )
+        ticket = ticket_of(context.number, indices)
+        time = now()
+        return Asked(
+            time=time,
+            number=context.number,
+            batch=Batch(indices, scores, ticket, annotator=annotator, reasons=why),
+            expires=None if lease is None else time + lease,
+            score_seconds=perf_counter() - started,
+            uncertainty=outlook.uncertainty,
+            predicted_shares=predicted_shares(outlook.predictions, classes),
+            predictions=outlook.predictions,
+        )
+
+    def _context(self, campaign: Campaign, source: Source, k: int) -> Context:
+        n, n_free = len(self._pool), int(np.count_nonzero(source.available))
+        if n_free == 0:
+            leased = int(np.count_nonzero(campaign.available))
+            others = f"; {leased} are leased to other annotators" if leased else ""
+            raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about{others}")
+        number = campaign.n_asked + 1
+        seed = int(np.random.SeedSequence([self.root, number]).generate_state(1, np.uint64)[0])
+        available, labels = source.available, campaign.labels
+        return Context(number, min(k, n_free), available, labels, seed, self._recipe, source)
+
+
+def _labels_at(
+    indices: NDArray[np.int64],
+    predictions: NDArray[np.unsignedinteger[Any]] | None,
+    classes: NDArray[Any] | None,
+) -> list[Any] | None:
+    """Give the predicted label of each pick, or its column if a function predicted it."""
+    if predictions is None:
+        return None
+    columns = predictions[indices]
+    labels: list[Any] = columns.tolist() if classes is None else classes[columns].tolist()
+    return labels
+
+
+def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:
+    """Give the recipe of a name, or the function."""
+    if strategy is None:
+        return base
+    return named_recipe(strategy, base) if not callable(strategy) else strategy
+
+
+def _group_numbers(groups: ArrayLike, n: int) -> NDArray[np.int64]:
+    array = np.asarray(groups)
+    if array.shape != (n,):
+        raise ValueError(f"groups: expected shape ({n},), one for each row of the pool, got {array.shape}")
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,100 @@
+"""Pictures, drawn with matplotlib: a campaign so far, and the curves of a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from querist._rounds import ABSTAIN, Round
+from querist._simulation import Simulation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; grey is for the baseline.
+GREY = "#7f7f7f"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
+
+
+def learning_curve(history: Sequence[Round]) -> Figure:
+    """Draw metrics, and the answers of each class so far, against the labels in hand.
+
+    Parameters
+    ----------
+    history : sequence of Round
+        The rounds of a learner, at least one.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib; ``figure.savefig("curve.png")`` writes it.
+
+    Raises
+    ------
+    ValueError
+        If there is no round.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], batch_size=1)
+    >>> rounds = list(learner.run(qr.oracle.Known(["cat", "dog"])))
+    >>> [axes.get_ylabel() for axes in learning_curve(rounds).axes]
+    ['metric', 'answers']
+    """
+    if not history:
+        raise ValueError("history: expected at least one round, got none")
+    figure = _figure((8, 7))
+    above, below = figure.subplots(2, 1, sharex=True)
+    for name in dict.fromkeys(name for round in history for name in round.metrics):
+        measured = [round for round in history if name in round.metrics]
+        above.plot(
+            [round.n_labels for round in measured],
+            [round.metrics[name] for round in measured],
+            marker=".",
+            label=name,
+        )
+    at = [round.n_labels for round in history]
+    for label in dict.fromkeys(label for round in history for label in round.labels):
+        asked = np.cumsum([round.labels.count(label) for round in history])
+        if label is ABSTAIN:
+            below.plot(at, asked, marker=".", label="abstained", color=GREY, linestyle="--")
+        else:
+            below.plot(at, asked, marker=".", label=str(label))
+    above.set(ylabel="metric")
+    below.set(ylabel="answers", xlabel="labels")
+    for axes in (above, below):
+        _finish(axes)
+    return figure
+
+
+def simulation_figure(simulation: Simulation, title: str = "") -> Figure:
+    """Draw median and quartiles of each strategy, and the median full-data metric."""
+    figure = _figure((8, 5))
+    axes = figure.subplots()
+    others = iter(COLOURS * len(simulation.strategies))
+    for strategy in simulation.strategies:
+        colour = GREY if strategy == simulation.baseline else next(others)
+        n_labels, low, median, high = simulation.band(strategy)
+        axes.fill_between(n_labels, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(n_labels, median, color=colour, linewidth=2, label=strategy)
+    full = float(np.median(list(simulation.full.values())))
+    axes.axhline(full, color="black", linewidth=1, linestyle="--", label=f"all labels: {full:.4g}")
+    axes.set(xlabel="labels", ylabel=simulation.metric, title=title)
+    _finish(axes)
+    return figure
+
+
+def _figure(size: tuple[int, int]) -> Figure:
+    from matplotlib.figure import Figure  # without pyplot: no window, no global state
+
+    return Figure(figsize=size, dpi=150, layout="constrained")
+
+
+def _finish(axes: Any) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)

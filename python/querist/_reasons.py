@@ -1,0 +1,121 @@
+"""Why each row of a batch was picked: the terms that made its value, as data and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reason: TypeAlias = Mapping[str, Any]
+
+# Multiplications of one product: so few that BLAS keeps to one thread. Its others would wait by spinning, and
+# on two cores that made the next pass of querist's own threads five times as long.
+SMALL = 2**17
+
+
+def reasons(
+    indices: NDArray[np.int64],
+    values: NDArray[Any],
+    how: Sequence[str],
+    *,
+    terms: Mapping[str, NDArray[Any]],
+    predicted: Sequence[Any] | None,
+    features: NDArray[Any] | None,
+    labeled: NDArray[np.int64],
+) -> tuple[Reason, ...]:
+    """Give a mapping for each row; a term that is not known is left out.
+
+    `terms` holds numbers for each row of the pool, `predicted` a label for each pick.
+    """
+    columns: dict[str, Sequence[Any]] = {
+        "rank": range(1, len(indices) + 1),
+        "picked_by": how,
+        "value": values.tolist(),
+        **{name: numbers[indices].tolist() for name, numbers in terms.items()},
+    }
+    if predicted is not None:
+        columns["predicted"] = predicted
+    if features is not None:
+        picks = features[indices].astype(np.float64)
+        if labeled.size:
+            columns["nearest_labeled"] = _nearest(picks, features, labeled).tolist()
+        columns["nearest_picked"] = _nearest_before(picks)
+    rows = zip(*columns.values(), strict=True)
+    return tuple(
+        {name: value for name, value in zip(columns, row, strict=True) if value is not None} for row in rows
+    )
+
+
+def explained(indices: NDArray[np.int64], given: Sequence[Reason]) -> str:
+    """Give a line for each row, the one to ask first on top.
+
+    Examples
+    --------
+    >>> print(explained(np.array([17]), [{"rank": 1, "picked_by": "top_k", "value": 0.91, "margin": 0.91}]))
+    1. row 17: margin 0.91; picked by top_k, value 0.91
+    """
+    lines = []
+    for row, reason in zip(indices.tolist(), given, strict=True):
+        words = [_words(name, value) for name, value in reason.items() if name not in _NOT_A_TERM]
+        value = reason["value"]
+        worth = "" if value != value else f", value {value:.4g}"  # noqa: PLR0124 (a random pick has NaN)
+        words = [", ".join(words)] if words else []
+        lines.append(
+            f"{reason['rank']}. row {row}: " + "; ".join([*words, f"picked by {reason['picked_by']}{worth}"])
+        )
+    return "\n".join(lines)
+
+
+_NOT_A_TERM = ("rank", "picked_by", "value")
+
+
+def _words(name: str, value: Any) -> str:
+    match name:
+        case "predicted":
+            return f"predicted {value!r}"
+        case "nearest_labeled":
+            return f"{value:.4g} from the nearest labelled row"
+        case "nearest_picked":
+            return f"{value:.4g} from the nearest row above"
+    return f"{name.replace('_', ' ')} {value:.4g}"
+
+
+def _nearest(picks: NDArray[Any], features: NDArray[Any], others: NDArray[np.int64]) -> NDArray[Any]:
+    """Give the distance of each pick to the nearest of the other rows."""
+    least, size = np.full(len(picks), np.inf), _block(picks)
+    for start in range(0, len(others), size):
+        block = features[others[start : start + size]].astype(np.float64)
+        least = np.minimum(least, _distances(picks, block, _squares(picks, block).argmin(axis=1)))
+    return least
+
+
+def _nearest_before(picks: NDArray[Any]) -> list[float | None]:
+    """Give the distance of each pick to the nearest before it; the first has none."""
+    least: list[float | None] = [None]
+    size = _block(picks)
+    for start in range(1, len(picks), size):
+        rows = np.arange(start, min(start + size, len(picks)))
+        before = picks[: rows[-1]]
+        squares = _squares(picks[rows], before)
+        squares[np.arange(len(before)) >= rows[:, None]] = np.inf
+        least += _distances(picks[rows], before, squares.argmin(axis=1)).tolist()
+    return least
+
+
+def _block(picks: NDArray[Any]) -> int:
+    return max(SMALL // max(picks.size, 1), 16)
+
+
+def _squares(points: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Give squared distances, good enough to tell which is least."""
+    centre = points.mean(axis=0)
+    points, others = points - centre, others - centre
+    squares: NDArray[Any] = (others**2).sum(axis=1) - 2 * points @ others.T
+    return squares
+
+
+def _distances(points: NDArray[Any], others: NDArray[Any], which: NDArray[Any]) -> NDArray[Any]:
+    distances: NDArray[Any] = np.sqrt(((points - others[which]) ** 2).sum(axis=1))
+    return distances

@@ -1,0 +1,85 @@
+"""What a campaign was begun with, in a form that a journal can keep and a resumed one be compared to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._arrays import as_array
+from querist._event_text import label_value
+from querist._pool import Pool
+from querist._protocols import Label
+
+SAMPLE = 256  # rows of a pool that are hashed, evenly spaced
+
+
+def campaign_settings(pool: Pool, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what tells one campaign from another: its pool and its arguments."""
+    return {**_pool_settings(pool), **{name: _setting(value) for name, value in given.items()}}
+
+
+def labels_setting(labels: Mapping[int, Label]) -> str:
+    """Give what tells one set of labels from another."""
+    pairs = sorted((index, label_value(label, "labels")) for index, label in labels.items())
+    return hashlib.blake2b(json.dumps(pairs).encode(), digest_size=16).hexdigest()
+
+
+def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """Name the first setting that differs, with both values."""
+    for name, value in given.items():
+        if stored.get(name) != value:
+            return f"{name}: the journal was begun with {stored.get(name)!r}, got {value!r}"
+    return None
+
+
+def _pool_settings(pool: Pool) -> dict[str, Any]:
+    """Give what tells one pool from another: shape, dtype, and a hash of a sample of the rows."""
+    n = len(pool)
+    sample = pool.take(_sample(n))
+    return {
+        "X shape": [n, *(int(length) for length in getattr(sample, "shape", (n,))[1:])],
+        "X dtype": str(getattr(sample, "dtype", type(sample).__name__)),
+        "X rows": _hash(sample),
+    }
+
+
+def _setting(given: Any) -> Any:
+    """Give plain values as they are, arrays by a sample, and the rest by the name of its function or type."""
+    if given is None or isinstance(given, str | int | float | dict):
+        return given
+    if isinstance(given, list | tuple) and any(callable(one) or hasattr(one, "fit") for one in given):
+        return [_setting(one) for one in given]
+    if callable(given) or hasattr(given, "fit"):
+        return getattr(given, "__qualname__", type(given).__qualname__)
+    array = as_array(given, "array")
+    return f"{array.dtype} {array.shape} {_hash(array[_sample(len(array))])}"
+
+
+def _sample(n: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64))
+
+
+def _hash(rows: Any) -> str:
+    if hasattr(rows, "tocsr"):
+        parts = [np.asarray(part) for part in (rows.data, rows.indices, rows.indptr)]
+        content = b"".join(part.tobytes() for part in parts)
+    elif hasattr(rows, "iloc"):
+        content = rows.to_csv(index=False).encode()
+    elif hasattr(rows, "write_csv"):
+        content = rows.write_csv().encode()
+    elif hasattr(rows, "dtype") and rows.dtype != object:
+        content = np.asarray(rows).tobytes()
+    else:
+        content = "\n".join(map(_text, rows)).encode()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _text(row: Any) -> str:
+    # The words of any other object may hold its address.
+    plain = isinstance(row, str | bytes | int | float | list | tuple | dict | np.ndarray)
+    return repr(row) if plain else type(row).__qualname__

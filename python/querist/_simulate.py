@@ -1,0 +1,279 @@
+"""Trial runs on data whose labels are known: which strategy would have saved labels, and how many."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib.util
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._arguments import count
+from querist._config import get_num_threads, set_num_threads
+from querist._learner import ActiveLearner
+from querist._pool import Pool
+from querist._protocols import Label, Labels, Model, Validation
+from querist._simulation import Curve, Simulation
+from querist.oracle import Known
+
+Metric: TypeAlias = Callable[[Any, Any, Any], float]
+
+METRIC: Final = "accuracy"  # the name in a round's metrics, for a caller's own metric too
+
+
+def simulate(
+    model: Model,
+    X: Any,
+    y: Labels,
+    *,
+    strategies: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("random", "margin", "entropy"),
+    seeds: int | Iterable[int] = 10,
+    test_size: float = 0.3,
+    metric: Literal["accuracy"] | Metric = "accuracy",
+    batch_size: int = 10,
+    growth: float = 0.0,
+    max_labels: int | None = None,
+    n_jobs: int = 1,
+    progress: bool | None = None,
+) -> Simulation:
+    """Run strategies against known labels, several times, and measure each round on rows held out.
+
+    For each seed the data are split anew into a pool and a test set, with the share of each class kept. All
+    strategies have the same split, and the same random rows until two classes are labelled.
+
+    Parameters
+    ----------
+    model : object with fit and predict_proba
+        Copied for each run, and never fitted itself. Give it its own seed if it draws random numbers.
+    X : (n, ...) array, sparse matrix, data frame or sequence
+        The rows.
+    y : (n,) array or sequence
+        Their labels.
+    strategies : sequence of str, or mapping of str to mapping
+        Names that `ActiveLearner` takes for `strategy`; or {name: its keyword arguments}.
+    seeds : int or iterable of int, default 10
+        The seeds, or how many: 0, 1, 2 and so on.
+    test_size : float, default 0.3
+        The share of each class that is held out.
+    metric : "accuracy" or callable, default "accuracy"
+        Or a function from a fitted model, rows and labels to a number, larger for better, as are the
+        scorers of scikit-learn.
+    batch_size : int, default 10
+        Labels in a round, unless a strategy has its own.
+    growth : float, default 0
+        If larger, a round is at least this share of the labels in hand: 0.05 gives as fine a curve for few
+        fits.
+    max_labels : int, optional
+        Where runs end, by default with the pool.
+    n_jobs : int, default 1
+        Processes. The curves are the same for any number. New processes import the caller's main module, so
+        a script needs `if __name__ == "__main__":`, and can be given nothing that does not pickle, as a
+        lambda.
+    progress : bool, optional
+        Whether to show a bar, for which tqdm is needed; by default if somebody looks at the terminal.
+
+    Returns
+    -------
+    Simulation
+        The curves, and what they say.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there are no strategies or seeds, a number is out of its range, or there are
+        fewer than two classes in a pool.
+
+    Notes
+    -----
+    BLAS keeps to one thread, if threadpoolctl is there to tell it: its sums depend on the number of
+    threads, and on products as small as most of these its threads wait for each other.
+
+    Examples
+    --------
+    >>> import querist as qr
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> X, y = load_iris(return_X_y=True)
+    >>> simulation = qr.simulate(GaussianNB(), X, y, seeds=3, max_labels=60)
+    >>> simulation.strategies
+    ('random', 'margin', 'entropy')
+    >>> simulation.band("margin").n_labels[[0, -1]]
+    array([10, 60])
+    """
+    labels = y.tolist() if isinstance(y, np.ndarray) else list(y)
+    pool = Pool(X)
+    if len(labels) != len(pool):
+        raise ValueError(f"y: expected one label for each of the {len(pool)} rows of X, got {len(labels)}")
+    if not 0 < test_size < 1:
+        raise ValueError(f"test_size: expected a share between 0 and 1, got {test_size}")
+    if not growth >= 0:
+        raise ValueError(f"growth: expected a share of 0 or more, got {growth}")
+    if count(n_jobs, "n_jobs") < 1:
+        raise ValueError(f"n_jobs: expected at least 1, got {n_jobs}")
+    named = _named(strategies)
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    for name, given in (("strategies", named), ("seeds", numbers)):
+        if not given:
+            raise ValueError(f"{name}: expected at least one, got none")
+    experiment = _Experiment(
+        model,
+        X,
+        labels,
+        test_size,
+        metric,
+        batch_size,
+        growth,
+        len(labels) if max_labels is None else max_labels,
+    )
+    whole = [(experiment.full, seed) for seed in numbers]
+    runs = [(experiment.curve, seed, name, named[name]) for name in named for seed in numbers]
+    results = _results([*whole, *runs], n_jobs=n_jobs, progress=progress)
+    return Simulation(
+        metric if isinstance(metric, str) else getattr(metric, "__name__", "metric"),
+        tuple(results[len(whole) :]),
+        dict(zip(numbers, results, strict=False)),
+    )
+
+
+class _Split(NamedTuple):
+    X: Any
+    y: list[Label]
+    validation: Validation
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """What all runs share; it is sent to the processes."""
+
+    model: Model
+    X: Any
+    y: list[Label]
+    test_size: float
+    metric: str | Metric
+    batch_size: int
+    growth: float
+    max_labels: int
+
+    def full(self, seed: int) -> float:
+        """Give the metric of the model that has seen the whole pool."""
+        X, y, validation = self._split(seed)
+        with _one_blas_thread():
+            learner = ActiveLearner(
+                copy.deepcopy(self.model), X, score="random", validation=validation, seed=seed
+            )
+            learner.ask(k=1)  # metrics belong to a round
+            learner.tell(range(len(y)), y)
+            learner.fit()
+        return float(learner.history[-1].metrics[METRIC])
+
+    def curve(self, seed: int, name: str, arguments: Mapping[str, Any]) -> Curve:
+        """Run one strategy."""
+        X, y, validation = self._split(seed)
+        started = perf_counter()
+        with _one_blas_thread():
+            learner = ActiveLearner(
+                copy.deepcopy(self.model),
+                X,
+                validation=validation,
+                seed=seed,
+                **{"batch_size": self.batch_size, **arguments},
+            )
+            known = Known(y)
+            while learner.n_available and learner.n_labels < self.max_labels:
+                size = max(learner.batch_size, int(self.growth * learner.n_labels))
+                batch = learner.ask(min(size, self.max_labels - learner.n_labels))
+                learner.tell(batch, known(batch.indices, None))
+                learner.fit()
+        measured = [round for round in learner.history if round.metrics]
+        if not measured:
+            raise ValueError(f"{name}: expected labels of two classes by label {self.max_labels}, got one")
+        return Curve(
+            name,
+            seed,
+            np.array([round.n_labels for round in measured]),
+            np.array([float(round.metrics[METRIC]) for round in measured]),
+            perf_counter() - started,
+        )
+
+    def _split(self, seed: int) -> _Split:
+        held_out = _held_out(self.y, self.test_size, np.random.default_rng(seed))
+        rows, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        pool, y = Pool(self.X), Known(self.y)
+        known = y(rows, None)
+        if len(set(known)) < 2:
+            raise ValueError(f"y: expected two classes or more in the pool of seed {seed}, got {set(known)}")
+        test_X, test_y = pool.take(test), y(test, None)
+        if self.metric == METRIC:
+            return _Split(pool.take(rows), known, (test_X, test_y))
+        measure = cast(Metric, self.metric)
+        return _Split(pool.take(rows), known, lambda model: {METRIC: measure(model, test_X, test_y)})
+
+
+def _named(strategies: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    if isinstance(strategies, Mapping):
+        return dict(strategies)
+    return {name: {"strategy": name} for name in strategies}
+
+
+def _held_out(y: Sequence[Label], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw `share` of each class, rounded."""
+    classes = {label: number for number, label in enumerate(dict.fromkeys(y))}
+    codes = np.array([classes[label] for label in y])
+    order = generator.permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]  # class by class, shuffled within each
+    sizes = np.bincount(codes)
+    rank = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    held_out = np.empty(len(codes), dtype=bool)
+    held_out[order] = rank < np.repeat(np.rint(share * sizes), sizes)
+    return held_out
+
+
+def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | None) -> list[Any]:
+    """Give the result of each job, in order."""
+    bar: Callable[[Any], Any] = iter
+    if progress or (progress is None and sys.stderr.isatty() and importlib.util.find_spec("tqdm")):
+        from tqdm import tqdm
+
+        bar = partial(tqdm, desc="simulating", total=len(jobs), unit="run")
+    if n_jobs == 1:
+        return [job(*arguments) for job, *arguments in bar(jobs)]
+    # Here, for they are not for everybody who imports querist.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    executor = ProcessPoolExecutor(
+        n_jobs,
+        # Spawned: to fork a process that has threads, as BLAS may have here, is unsound.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(n_jobs,),
+    )
+    try:
+        futures = [executor.submit(*job) for job in jobs]
+        for done in bar(as_completed(futures)):
+            done.result()  # an error ends it all
+        return [future.result() for future in futures]
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _begin(n_jobs: int) -> None:
+    """Make a process a good neighbour of the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which cancels what is left
+    set_num_threads(max(1, get_num_threads() // n_jobs))
+
+
+def _one_blas_thread() -> contextlib.AbstractContextManager[Any]:
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return contextlib.nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return cast(contextlib.AbstractContextManager[Any], threadpool_limits(1, "blas"))

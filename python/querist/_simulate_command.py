@@ -1,0 +1,103 @@
+"""`querist simulate`: data and models by name, then a table, perhaps a file and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import datasets
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from querist._simulate import simulate
+
+BUNDLED = {
+    "breast_cancer": datasets.load_breast_cancer,
+    "digits": datasets.load_digits,
+    "iris": datasets.load_iris,
+    "wine": datasets.load_wine,
+}
+# Those that depend on the scale of the features see them standardised.
+MODELS = {
+    "forest": RandomForestClassifier(random_state=0),
+    "logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    "naive_bayes": GaussianNB(),
+    "nearest": make_pipeline(StandardScaler(), KNeighborsClassifier()),
+}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Simulate as the command line says.
+
+    Raises
+    ------
+    ValueError
+        If the data are not what was expected.
+    """
+    X, y = load(arguments.data, arguments.target)
+    simulation = simulate(
+        MODELS[arguments.model],
+        X,
+        y,
+        strategies=arguments.strategies,
+        seeds=arguments.seeds,
+        batch_size=arguments.batch_size,
+        growth=arguments.growth,
+        max_labels=arguments.max_labels,
+        n_jobs=arguments.jobs,
+    )
+    full = np.median(list(simulation.full.values()))
+    print(
+        f"{arguments.data}, {arguments.model}: {len(y)} rows of {len(np.unique(y))} classes, "
+        f"{arguments.seeds} seeds.\nThe full data give a median test accuracy of {full:.1%}.\n\n"
+        f"{simulation.table()}"
+    )
+    if arguments.csv:
+        simulation.to_csv(arguments.csv)
+        print(f"\nCurves: {arguments.csv.resolve()}")
+    if arguments.png:
+        simulation.plot(arguments.png, title=f"{arguments.data}, {arguments.model}")
+        print(f"\nPicture: {arguments.png.resolve()}")
+
+
+def load(data: str, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give rows and labels: bundled, of an npz file with X and y, or of a CSV file with a header."""
+    if data in BUNDLED:
+        X, y = BUNDLED[data](return_X_y=True)
+        return X, y
+    path = Path(data)
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            for name in ("X", "y"):
+                if name not in arrays:
+                    raise ValueError(f"{path}: expected arrays X and y, got {arrays.files}")
+            return arrays["X"], arrays["y"]
+    if path.suffix == ".csv":
+        return _from_csv(path, target)
+    raise ValueError(f"data: expected one of {sorted(BUNDLED)}, a .csv or a .npz file, got {data!r}")
+
+
+def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file)
+    name = header[-1] if target is None else target
+    if name not in header:
+        raise ValueError(f"target: expected one of {header}, got {name!r}")
+    at = header.index(name)
+    features: list[list[float]] = []
+    for number, row in enumerate(rows, 2):
+        try:
+            features.append([float(cell) for column, cell in enumerate(row) if column != at])
+        except ValueError as error:
+            raise ValueError(f"{path}, row {number}: expected numbers beside {name!r}, got {row}") from error
+        if len(row) != len(header):
+            raise ValueError(f"{path}, row {number}: expected {len(header)} cells, got {len(row)}")
+    return np.array(features), np.array([row[at] for row in rows])

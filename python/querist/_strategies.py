@@ -1,0 +1,144 @@
+"""How a batch is picked: a score, weighted by a density, then a selection; by the names of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist import select
+from querist._features import Density, check_density
+from querist._picks import Picks
+from querist._protocols import Score
+from querist._scan import OF_COMMITTEES, OF_ROWS, check_score
+
+if TYPE_CHECKING:
+    from querist._context import Context
+
+Pick: TypeAlias = "Callable[[Context], Picks]"
+"""A selection or a strategy of one's own: from what is known to what to ask."""
+
+
+def draw(context: Context) -> Picks:
+    """Give k of the available rows at random, with the value NaN."""
+    candidates = np.flatnonzero(context.available)
+    rows = np.random.default_rng(context.seed).choice(candidates, context.k, replace=False)
+    return Picks(rows.astype(np.int64), np.full(context.k, np.nan))
+
+
+def spread_over_groups(context: Context, groups: NDArray[np.int64]) -> Picks:
+    """Draw k available rows so that the groups with the fewest taken rows come first."""
+    candidates = np.random.default_rng(context.seed).permutation(np.flatnonzero(context.available))
+    taken = np.bincount(groups[context.taken], minlength=int(groups.max()) + 1)
+    order = np.argsort(groups[candidates], kind="stable")
+    grouped = groups[candidates[order]]
+    place = np.arange(len(order)) - np.searchsorted(grouped, grouped)
+    turn = np.empty(len(order), np.int64)
+    turn[order] = taken[grouped] + place
+    rows = candidates[np.argsort(turn, kind="stable")[: context.k]]
+    return Picks(rows.astype(np.int64), np.full(context.k, np.nan))
+
+
+def spread_out(context: Context) -> Picks:
+    """Give the k available rows farthest from all that is taken and from each other."""
+    return select.k_center(context.features, context.k, labeled=context.taken, available=context.available)
+
+
+def _power(context: Context) -> Picks:
+    scores = context.scores
+    possible = context.available & (scores > 0)  # with the score 0 goes the chance 0
+    k = min(context.k, int(np.count_nonzero(possible)))
+    if k == 0:
+        return draw(context)
+    return select.power(scores, k, seed=context.seed, available=possible)
+
+
+def _max_herding(context: Context) -> Picks:
+    method = cast(Any, select).max_herding
+    return cast(
+        Picks, method(context.features, context.k, labeled=context.taken, available=context.available)
+    )
+
+
+def _uncertainty_herding(context: Context) -> Picks:
+    method = cast(Any, select).uncertainty_herding
+    options = {"labeled": context.taken, "available": context.available}
+    return cast(Picks, method(context.scores, context.features, context.k, **options))
+
+
+SELECTIONS: dict[str, Pick] = {
+    "random": draw,
+    "top_k": lambda c: select.top_k(c.scores, c.k, available=c.available),
+    "power": _power,
+    "k_center": lambda c: select.k_center(
+        c.features, c.k, labeled=c.taken, weights=c.weights, available=c.available
+    ),
+    "k_means_pp": lambda c: select.k_means_pp(
+        c.features, c.k, labeled=c.taken, weights=c.weights, available=c.available, seed=c.seed
+    ),
+    "badge": lambda c: select.badge(c.proba, c.features, c.k, available=c.available, seed=c.seed),
+    "facility_location": lambda c: select.facility_location(
+        c.features, c.k, weights=c.weights, labeled=c.taken, available=c.available
+    ),
+    "mmr": lambda c: select.mmr(c.scores, c.features, c.k, labeled=c.taken, available=c.available),
+    "ranked_batch": lambda c: select.ranked_batch(
+        c.scores, c.features, c.k, labeled=c.taken, available=c.available
+    ),
+    "max_herding": _max_herding,
+    "uncertainty_herding": _uncertainty_herding,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A score, a density and a selection. Without a score the selection alone decides."""
+
+    score: Score | None = "margin"
+    density: Density | None = None
+    select: str | Pick = "top_k"
+
+    def __post_init__(self) -> None:
+        check_score(self.score)
+        check_density(self.density)
+        if not (callable(self.select) or self.select in SELECTIONS):
+            raise ValueError(
+                f"select: expected a function or one of {tuple(SELECTIONS)}, got {self.select!r}"
+            )
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it is of no use before the first fit."""
+        return self.score is not None or self.select == "badge" or callable(self.select)
+
+
+# What a name says replaces that part of the learner's own recipe.
+PRESETS: dict[str, dict[str, Any]] = {
+    "random": {"score": None, "density": None, "select": "random"},
+    **{name: {"score": name} for name in (*sorted(OF_ROWS), *OF_COMMITTEES, "variance")},
+    "core_set": {"score": None, "density": None, "select": "k_center"},
+    "badge": {"score": None, "density": None, "select": "badge"},
+    "information_density": {"density": "information_density"},
+    "ranked_batch": {"select": "ranked_batch"},
+    "mmr": {"select": "mmr"},
+    "power_margin": {"score": "margin", "select": "power"},
+    "power_entropy": {"score": "entropy", "select": "power"},
+    "k_means_pp": {"score": None, "density": None, "select": "k_means_pp"},
+    "facility_location": {"score": None, "density": None, "select": "facility_location"},
+    "max_herding": {"score": None, "density": None, "select": "max_herding"},
+    "uncertainty_herding": {"select": "uncertainty_herding"},
+}
+
+Cold: TypeAlias = Literal["random", "diverse"]
+Strategy: TypeAlias = "str | Pick"
+
+
+def named_recipe(strategy: str, base: Recipe) -> Recipe:
+    """Give the recipe of a name."""
+    if strategy not in PRESETS:
+        raise ValueError(
+            f"strategy: expected a function of the context or one of {tuple(PRESETS)}, got {strategy!r}"
+        )
+    return replace(base, **PRESETS[strategy])

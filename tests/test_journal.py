@@ -1,0 +1,582 @@
+"""The journal: what is written comes back, the same campaign goes on, and what is wrong is said."""
+
+from __future__ import annotations
+
+import enum
+import json
+import shutil
+import sqlite3
+import sys
+
+import child
+import numpy as np
+import pytest
+import querist as qr
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from querist._event_text import label_of, label_value
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+
+N = 60
+X = np.random.default_rng(0).normal(size=(N, 3)) + np.repeat([[0.0], [2.0], [4.0]], 20, axis=0)
+Y = np.repeat(["cat", "cow", "dog"], 20)
+
+
+def oracle(indices, _):
+    return Y[indices]
+
+
+def begin(path, **options):
+    return qr.ActiveLearner(GaussianNB(), X, **({"journal": path, "batch_size": 4, "seed": 1} | options))
+
+
+def resume(path, model=None, pool=X, **options):
+    options = {"journal": path, "batch_size": 4} | options
+    return qr.ActiveLearner.resume(GaussianNB() if model is None else model, pool, **options)
+
+
+def events(path):
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT number, kind, body FROM event ORDER BY number").fetchall()
+    connection.close()
+    return rows
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.db"
+
+
+def facts(learner):
+    """All that must survive the process."""
+    rounds = [
+        (
+            r.indices.tolist(),
+            r.scores.tolist() if np.isfinite(r.scores).all() else None,
+            r.scores.dtype,
+            r.ticket,
+            r.annotator,
+            r.number,
+            r.labels,
+            r.n_labels,
+            r.score_seconds,
+            r.fit_seconds,
+            dict(r.metrics),
+            r.cost,
+            r.total_cost,
+            r.elapsed,
+            repr(r.uncertainty),
+        )
+        for r in learner.history
+    ]
+    return learner.labels, learner.record, learner.n_available, rounds
+
+
+class TestResume:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"strategy": "badge"},
+            {"strategy": "power_margin", "epsilon": 0.3},
+            {"score": "random"},
+            {"retrain": {"labels": 9}},
+            {"retrain": {"rounds": 3}, "strategy": "core_set"},
+            {"cost": np.arange(N) / 7, "labels": {3: "cat", 30: "cow"}, "validation": (X, Y)},
+        ],
+        ids=str,
+    )
+    def test_a_run_that_is_interrupted_at_every_step_is_the_same_run(self, path, options):
+        whole = qr.ActiveLearner(GaussianNB(), X, batch_size=4, seed=1, **options)
+        rounds = list(whole.run(oracle, stop=qr.stop.MaxRounds(8)))
+        learner = begin(path, **options)
+        for expected in rounds:
+            learner.close()
+            learner = resume(path, **options)
+            batch = learner.ask()
+            assert batch.ticket == expected.ticket
+            learner.close()
+            learner = resume(path, **options)
+            again = learner.ask()
+            assert again.ticket == batch.ticket
+            assert again.indices.tolist() == expected.indices.tolist()
+            np.testing.assert_array_equal(again.scores, expected.scores)
+            learner.tell(again.indices[:1], Y[again.indices[:1]])
+            learner.close()
+            learner = resume(path, **options)
+            rest = learner.ask()
+            assert rest.indices.tolist() == expected.indices[1:].tolist()
+            learner.tell(rest, Y[rest.indices])
+        assert learner.labels == whole.labels
+
+    def test_everything_comes_back(self, path):
+        options = {"labels": {0: "cat"}, "lease": 1000, "validation": (X, Y)}
+        learner = begin(path, **options)
+        learner.tell(learner.ask(annotator="ann"), ["cat", qr.ABSTAIN, "cow", "dog"])
+        ann, bob = learner.ask(annotator="ann"), learner.ask(k=3, annotator=("bob", 2))
+        learner.tell(bob.indices[:1], ["dog"], annotator="ann")
+        learner.tell(bob.indices[:1], ["cow"], annotator="eve")
+        learner.fit()
+        expected = facts(learner)
+        learner.close()
+        again = resume(path, **options)
+        assert facts(again) == expected
+        assert again.ask(annotator="ann").indices.tolist() == ann.indices.tolist()
+        left = again.ask(annotator=("bob", 2))
+        assert left.indices.tolist() == bob.indices[1:].tolist()
+        assert left.annotator == ("bob", 2)
+        assert again.seed == 1
+
+    def test_a_drawn_seed_comes_back(self, path):
+        learner = begin(path, seed=None, score="random")
+        batch = learner.ask()
+        learner.tell(batch, Y[batch.indices])
+        again = resume(path, score="random")
+        assert again.seed == learner.seed
+        assert again.ask().ticket == learner.ask().ticket
+
+    def test_a_generator_may_be_given_again(self, path):
+        learner = begin(path, seed=np.random.default_rng(3))
+        again = resume(path, seed=np.random.default_rng(3))
+        assert again.ask().ticket == learner.ask().ticket
+        with pytest.raises(qr.JournalError, match="root: "):
+            resume(path, seed=np.random.default_rng(4))
+
+    def test_a_lease_that_ran_out_meanwhile_is_given_again(self, path):
+        learner = begin(path, lease=1e-9)
+        first = learner.ask(annotator="ann")
+        learner.close()
+        again = resume(path, lease=1e-9).ask(annotator="bob")
+        assert again.ticket.startswith("2-")
+        assert first.ticket.startswith("1-")
+
+    def test_the_model_knows_what_it_knew(self, path):
+        model = LogisticRegression()
+        learner = qr.ActiveLearner(
+            model, X, journal=path, batch_size=4, labels={0: "cat", 59: "dog"}, retrain={"labels": 20}
+        )
+        for _ in range(3):
+            batch = learner.ask()
+            learner.tell(batch, Y[batch.indices])
+        other = LogisticRegression()
+        again = resume(path, other, retrain={"labels": 20})
+        assert again.ask().ticket == learner.ask().ticket
+        assert other.coef_.tolist() == model.coef_.tolist()
+
+    def test_labels_in_hand_are_there_from_the_first_commit(self, path):
+        statements = []
+        connect = sqlite3.connect
+
+        def traced(*arguments, **options):
+            connection = connect(*arguments, **options)
+            connection.set_trace_callback(statements.append)
+            return connection
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqlite3, "connect", traced)
+            begin(path, labels={0: "cat", np.int64(3): np.str_("cow")}).close()
+        assert statements.count("COMMIT") == 1
+        assert resume(path, labels={0: "cat", 3: "cow"}).labels == {0: "cat", 3: "cow"}
+
+    def test_nothing_is_told_to_a_closed_journal(self, path):
+        learner = begin(path)
+        learner.close()
+        learner.close()
+        for attempt in (lambda: learner.tell([1], ["cat"]), learner.ask):
+            with pytest.raises(qr.JournalError, match="closed"):
+                attempt()
+        assert learner.labels == {}
+
+
+class TestAgreement:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"pool": X[:-1]}, r"X shape: the journal was begun with \[60, 3\], got \[59, 3\]"),
+            ({"pool": X.astype(np.float32)}, "X dtype: the journal was begun with 'float64', got 'float32'"),
+            ({"pool": X + 1}, "X rows: "),
+            ({"model": LogisticRegression()}, "model: .*'GaussianNB', got 'LogisticRegression'"),
+            ({"score": "entropy"}, "score: .*'margin', got 'entropy'"),
+            ({"density": "knn_density"}, "density: .*None, got 'knn_density'"),
+            ({"select": "power"}, "select: "),
+            ({"strategy": "badge"}, "strategy: "),
+            ({"embed": X[:, :2]}, "embed: "),
+            ({"epsilon": 0.5}, "epsilon: "),
+            ({"cold": "diverse"}, "cold: "),
+            ({"groups": Y}, "groups: "),
+            ({"chunk": 10}, "chunk: "),
+            ({"batch_size": 5}, "batch_size: .*with 4, got 5"),
+            ({"cost": np.ones(N)}, "cost: "),
+            ({"retrain": {"rounds": 2}}, "retrain: "),
+            ({"lease": 5}, "lease: .*None, got 5"),
+            ({"labels": {1: "cow"}}, "labels: "),
+            ({"seed": 2}, "seed: .*with 1, got 2"),
+        ],
+        ids=str,
+    )
+    def test_the_first_that_differs_is_named(self, path, change, message):
+        begin(path, labels={1: "cat"}).close()
+        with pytest.raises(qr.JournalError, match=message):
+            resume(path, **change)
+        assert resume(path, labels={1: "cat"}, seed=1).labels == {1: "cat"}
+
+    @pytest.mark.parametrize("kind", ["csr", "pandas", "polars", "list", "text", "objects", "function"])
+    def test_any_pool_is_known_again(self, path, kind):
+        def made(rows):
+            if kind == "csr":
+                return scipy.sparse.csr_matrix(rows)
+            if kind in ("pandas", "polars"):
+                return pytest.importorskip(kind).DataFrame(dict(zip("abc", rows.T, strict=True)))
+            if kind == "function":
+                return lambda: np.array_split(rows, 3)
+            if kind == "objects":
+                return [object() for _ in rows]
+            return list(map(str, rows)) if kind == "text" else rows.tolist()
+
+        def model(rows):
+            return np.full((60, 2), 0.5)
+
+        qr.ActiveLearner(model, made(X), journal=path, batch_size=4).close()
+        resume(path, model, made(X)).close()
+        if kind != "objects":
+            with pytest.raises(qr.JournalError, match="X rows"):
+                resume(path, model, made(X + 1))
+
+
+class TestCost:
+    def test_two_commits_a_round(self, path):
+        learner = begin(path, validation=(X, Y), labels={0: "cat", 30: "cow"})
+        learner.ask()
+        statements = []
+        learner._ledger._journal._connection.set_trace_callback(statements.append)
+        for _ in learner.run(oracle, stop=qr.stop.MaxRounds(5)):
+            pass
+        commits = [statement for statement in statements if statement == "COMMIT"]
+        assert len(commits) == 9, "the first batch was asked before"
+        assert [kind for _, kind, _ in events(path)][-2:] == ["asked", "told"]
+        learner.close()
+        assert [kind for _, kind, _ in events(path)][-1] == "fitted"
+
+    def test_a_commit_waits_for_the_disk(self, path):
+        learner = begin(path)
+        connection = learner._ledger._journal._connection
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+LABELS = st.recursive(
+    st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3).map(tuple),
+    max_leaves=5,
+)
+
+
+class TestLabels:
+    @given(label=LABELS)
+    @settings(max_examples=300, deadline=None)
+    def test_a_label_comes_back_with_its_type(self, label):
+        again = label_of(json.loads(json.dumps(label_value(label, "label"), allow_nan=False)))
+        assert repr(again) == repr(label)
+
+    def test_through_the_file(self, path):
+        labels = [True, 1, 1.0, -0.0, float("inf"), "", "\ud800", "1", ("a", (1, 2.5)), 2**80, qr.ABSTAIN]
+        learner = begin(path)
+        learner.tell(range(len(labels)), labels)
+        again = resume(path)
+        assert list(map(repr, again.labels.values())) == list(map(repr, labels[:-1]))
+        assert again.record == learner.record
+
+    @pytest.mark.parametrize(
+        "label",
+        [b"cat", 1j, frozenset("a"), enum.IntEnum("Kind", "cat").cat, ("a", None), ("a", float("nan"))],
+        ids=repr,
+    )
+    def test_others_are_refused_at_the_door(self, path, label):
+        learner = begin(path)
+        before = events(path)
+        with pytest.raises(TypeError, match="labels: of index 5: a journal keeps labels of int, float, str"):
+            learner.tell([4, 5], ["cat", label])
+        assert learner.labels == {}
+        assert events(path) == before
+        learner.tell([4, 5], ["cat", "cow"])
+        assert resume(path).labels == {4: "cat", 5: "cow"}
+
+    def test_the_same_answer_twice_is_one(self, path):
+        learner = begin(path)
+        for _ in range(2):
+            learner.tell([3], ["cat"], annotator="ann")
+        assert [kind for _, kind, _ in events(path)] == ["began", "told"]
+
+
+class TestTwoProcesses:
+    """Two learners on one file stand for two processes: neither sees the other's memory."""
+
+    def test_leases_are_disjoint_and_labels_shared(self, path):
+        one = begin(path)
+        two = resume(path)
+        ann, bob = one.ask(annotator="ann"), two.ask(annotator="bob")
+        assert not set(ann.indices) & set(bob.indices)
+        one.tell(ann, Y[ann.indices])
+        two.tell(bob, Y[bob.indices])
+        assert one.ask(annotator="ann").ticket != two.ask(annotator="bob").ticket
+        one.tell([], [])
+        assert one.labels == two.labels
+        assert [r.ticket for r in one.history] == [r.ticket for r in two.history]
+        assert facts(resume(path)) == facts(two)
+
+    def test_a_batch_that_was_overtaken_is_picked_again(self, path):
+        two = None
+
+        def slow(rows):
+            nonlocal two
+            if two is not None:
+                other, two = two, None
+                stolen.append(other.ask(annotator="bob"))
+            return np.tile([0.5, 0.5], (N, 1))
+
+        stolen = []
+        one = qr.ActiveLearner(slow, X, journal=path, batch_size=4)
+        two = resume(path, slow)
+        mine = one.ask(annotator="ann")
+        assert len(stolen) == 1
+        assert stolen[0].ticket.startswith("1-")
+        assert mine.ticket.startswith("2-")
+        assert not set(mine.indices) & set(stolen[0].indices)
+
+    def test_real_ones_may_tell_at_once(self, path):
+        begin(path, labels={0: "cat"}).close()
+        source = """
+            import sys
+            import numpy as np
+            import querist as qr
+            from sklearn.naive_bayes import GaussianNB
+            path, own = sys.argv[1], int(sys.argv[2])
+            X = np.load(path + ".npy")
+            learner = qr.ActiveLearner.resume(GaussianNB(), X, journal=path, batch_size=4)
+            for index in range(own, 60, 3):
+                learner.tell([index], [index], annotator=own)
+        """
+        np.save(f"{path}.npy", X)
+        running = [child.start(source, str(path), str(own)) for own in range(3)]
+        for process in running:
+            code, _, err = child.finish(process)
+            assert code == 0, err
+        again = resume(path)
+        assert again.labels == {index: index for index in range(N)}
+        assert [answer.annotator for answer in sorted(again.record[1:], key=lambda a: a.index)] == [
+            0,
+            1,
+            2,
+        ] * 20
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+    def test_a_fork_does_not_share_the_file(self, path):
+        source = """
+            import os, sys
+            import querist as qr
+            learner = qr.ActiveLearner(lambda X: X, [[0.5, 0.5]] * 9, journal=sys.argv[1])
+            pid = os.fork()
+            try:
+                learner.tell([1], ["cat"])
+            except qr.JournalError as error:
+                print(error, flush=True)
+            if pid == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
+            learner.tell([2], ["cow"])
+            print(learner.labels)
+        """
+        words = child.run(source, str(path))
+        assert words.splitlines() == [
+            f"journal {path}: opened before a fork; resume from it in the child",
+            "{1: 'cat', 2: 'cow'}",
+        ]
+
+
+class TestWrongFiles:
+    def test_a_campaign_is_not_begun_over(self, path):
+        begin(path, labels={0: "cat"}).close()
+        with pytest.raises(qr.JournalError, match=r"run\.db: there is something in it already; continue"):
+            begin(path)
+        assert resume(path).labels == {0: "cat"}
+
+    def test_an_empty_file_is_none_yet(self, path):
+        path.touch()
+        begin(path, labels={0: "cat"}).close()
+        assert resume(path).labels == {0: "cat"}
+
+    def test_what_is_no_database(self, path):
+        path.write_bytes(b"index,label\n" * 1000)
+        before = path.read_bytes()
+        for attempt in (begin, resume):
+            with pytest.raises(qr.JournalError, match=r"run\.db: file is not a database"):
+                attempt(path)
+        assert path.read_bytes() == before
+
+    def test_a_database_of_another_program(self, path):
+        connection = sqlite3.connect(path)
+        connection.execute("CREATE TABLE event (number, label)")
+        connection.close()
+        before = path.read_bytes()
+        for attempt in (begin, resume):
+            with pytest.raises(qr.JournalError, match=r"something in it|not a journal of querist"):
+                attempt(path)
+        assert path.read_bytes() == before
+
+    def test_a_directory_and_nothing(self, tmp_path):
+        with pytest.raises(qr.JournalError, match="unable to open database file"):
+            begin(tmp_path / "no" / "run.db")
+        for name in ("no.db", "."):
+            with pytest.raises(qr.JournalError, match="there is no such file"):
+                resume(tmp_path / name)
+
+    def test_a_newer_schema(self, path):
+        begin(path).close()
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA user_version=2")
+        connection.close()
+        with pytest.raises(qr.JournalError, match="of schema 2, written by another version of querist"):
+            resume(path)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE event SET body = replace(body, 'cow', 'dog') WHERE number = 3",
+            "UPDATE event SET time = time + 1 WHERE number = 3",
+            "UPDATE event SET body = NULL || body WHERE number = 1",
+            "DELETE FROM event WHERE number = 3",
+            "DELETE FROM event WHERE number = 1",
+            "UPDATE event SET number = number + 10 WHERE number = 4",
+            "INSERT INTO event SELECT 5, time, kind, body, seal FROM event WHERE number = 4",
+            "DROP TABLE event",
+        ],
+    )
+    def test_a_changed_event(self, path, change):
+        learner = begin(path)
+        for index, label in enumerate(["cat", "cow", "dog"]):
+            learner.tell([index], [label])
+        learner.close()
+        connection = sqlite3.connect(path)
+        try:
+            connection.execute(change)
+            connection.commit()
+        except sqlite3.IntegrityError:
+            connection.execute("UPDATE event SET body = '' WHERE number = 1")
+            connection.commit()
+        connection.close()
+        with pytest.raises(qr.JournalError, match=r"run\.db: "):
+            resume(path)
+
+
+@pytest.mark.parametrize("lost", ["run.db", "run.db-wal"])
+def test_an_emptied_file_is_an_error_or_the_last_checkpoint(path, tmp_path, lost):
+    learner = alive(path)
+    place = tmp_path / "copy"
+    place.mkdir()
+    for name in ("run.db", "run.db-wal"):
+        shutil.copy(path.parent / name, place / name)
+    (place / lost).write_bytes(b"")
+    if lost == "run.db":
+        with pytest.raises(qr.JournalError):
+            resume(place / "run.db")
+    else:
+        kept = {index: label for index, label in learner.labels.items() if index % 2 == 0}
+        assert resume(place / "run.db").labels == kept
+
+
+def alive(path):
+    """A journal whose last commits are in the -wal file only, copied as a crash would leave it."""
+    learner = begin(path)
+    for index in range(0, 30, 2):
+        learner.tell([index], [str(Y[index])])
+    learner._ledger._journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    for index in range(1, 30, 2):
+        learner.tell([index], [str(Y[index])])
+    return learner
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "zero"])
+@pytest.mark.parametrize("part", ["", "-wal"])
+def test_a_torn_file_never_gives_wrong_labels(path, tmp_path, part, damage):
+    learner = alive(path)
+    truth = learner.labels
+    kept = {index: label for index, label in truth.items() if index % 2 == 0}  # before the checkpoint
+    content = (path.parent / f"run.db{part}").read_bytes()
+    generator = np.random.default_rng(5)
+    outcomes = {"whole": 0, "part": 0, "error": 0}
+    for trial in range(60):
+        place = tmp_path / f"{part}{trial}"
+        place.mkdir()
+        at = int(generator.integers(len(content)))
+        torn = bytearray(content)
+        if damage == "cut":
+            del torn[at:]
+        elif damage == "flip":
+            torn[at] ^= 1 << int(generator.integers(8))
+        else:
+            torn[at : at + 512] = bytes(len(torn[at : at + 512]))
+        for name in ("run.db", "run.db-wal"):
+            shutil.copy(path.parent / name, place / name)
+        (place / f"run.db{part}").write_bytes(torn)
+        try:
+            again = resume(place / "run.db")
+        except qr.JournalError:
+            outcomes["error"] += 1
+            continue
+        labels = again.labels
+        again.close()
+        assert labels.items() <= truth.items()
+        assert labels.items() >= kept.items()
+        outcomes["whole" if labels == truth else "part"] += 1
+    assert outcomes["error" if not part else "part"] > 0, outcomes
+    assert truth == learner.labels
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
+def test_a_full_disk_loses_nothing(path):
+    source = """
+        import resource, signal, sys
+        import numpy as np
+        import querist as qr
+        learner = qr.ActiveLearner(lambda X: X, np.full((50_000, 2), 0.5), journal=sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+        try:
+            for index in range(50_000):
+                learner.tell([index], ["label" * 20])
+        except qr.JournalError as error:
+            print(index, len(learner.labels), error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        learner.tell([index], ["again"])
+        learner.close()
+    """
+    failed, n_labels, *words = child.run(source, str(path)).split()
+    assert 100 < int(failed) == int(n_labels)
+    assert " ".join(words).startswith(f"journal {path}: ")
+
+    def model(rows):
+        return rows
+
+    model.__qualname__ = "<lambda>"
+    again = qr.ActiveLearner.resume(model, np.full((50_000, 2), 0.5), journal=path)
+    assert again.labels == dict.fromkeys(range(int(failed)), "label" * 20) | {int(failed): "again"}
+
+
+def test_a_full_file_loses_nothing(path):
+    learner = begin(path)
+    learner._ledger._journal._connection.execute("PRAGMA max_page_count=20").fetchall()
+    told = -1
+
+    def tell_on():
+        nonlocal told
+        for told in range(N):
+            learner.tell([told], ["label" * 1000])
+
+    with pytest.raises(qr.JournalError, match="full"):
+        tell_on()
+    assert learner.labels == dict.fromkeys(range(told), "label" * 1000)
+    learner._ledger._journal._connection.execute("PRAGMA max_page_count=100000").fetchall()
+    learner.tell([told], ["again"])
+    again = resume(path)
+    assert again.labels == dict.fromkeys(range(told), "label" * 1000) | {told: "again"}

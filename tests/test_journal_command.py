@@ -1,0 +1,90 @@
+"""`querist journal`: what it prints, and what it says of a file that is no good."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from datetime import datetime
+
+import numpy as np
+import pytest
+import querist as qr
+from querist import _cli
+
+
+def command(*arguments):
+    return _cli.main(["journal", *map(str, arguments)])
+
+
+@pytest.fixture
+def learner(tmp_path):
+    pool = np.random.default_rng(0).dirichlet(np.ones(3), size=20)
+    learner = qr.ActiveLearner(
+        lambda X: X, pool, journal=tmp_path / "run.db", batch_size=3, seed=4, labels={0: "a,b"}
+    )
+    batch = learner.ask(annotator="ann")
+    learner.tell(batch, [1, qr.ABSTAIN, ("x", 2.5)])
+    learner.tell(batch.indices[:1], [True], annotator="bob")
+    learner.ask()
+    return learner
+
+
+def test_export_is_the_record(learner, capsys):
+    assert command("export", learner._ledger._journal.path) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(rows[0]) == ["index", "label", "annotator", "time", "round", "ticket"]
+    assert [row["label"] for row in rows] == ["a,b", "1", "", '["x", 2.5]', "true"]
+    assert [row["annotator"] for row in rows] == ["", "ann", "ann", "ann", "bob"]
+    assert [row["round"] for row in rows] == ["", "1", "1", "1", "1"]
+    for row, answer in zip(rows, learner.record, strict=True):
+        assert int(row["index"]) == answer.index
+        assert row["ticket"] == (answer.ticket or "")
+        assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(answer.time, abs=1e-3)
+
+
+def test_show_tells_the_settings_and_the_state(learner, capsys):
+    assert command("show", learner._ledger._journal.path) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert (lines["querist"], lines["seed"], lines["score"]) == (qr.__version__, "4", "margin")
+    assert (lines["answers"], lines["labels"], lines["abstentions"]) == ("5", "3", "1")
+    assert (lines["rounds"], lines["open"].split()) == ("1", ["batches", "1"])
+
+
+def test_verify_reads_it_all(learner, capsys):
+    path = learner._ledger._journal.path
+    assert command("verify", path) == 0
+    assert capsys.readouterr().out == f"{path}: good, 8 events, 3 labels\n"
+    learner.close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE event SET body = replace(body, 'x', 'y') WHERE number = 5")
+    connection.commit()
+    connection.close()
+    for action in ("verify", "show", "export"):
+        assert command(action, path) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err == f"journal {path}: event 5 is damaged: its seal is broken\n"
+
+
+def test_verify_looks_at_every_page(learner, capsys):
+    path = learner._ledger._journal.path
+    learner.tell([5], ["label" * 5000])
+    learner.close()
+    content = bytearray(path.read_bytes())
+    content[100:108] = bytes(8)  # the header of the page that lists the tables
+    path.write_bytes(content)
+    assert command("verify", path) == 1
+    assert capsys.readouterr().err.startswith(f"journal {path}: ")
+
+
+def test_a_missing_file_is_named(tmp_path, capsys):
+    assert command("verify", tmp_path / "no.db") == 1
+    assert capsys.readouterr().err == f"journal {tmp_path / 'no.db'}: there is no such file\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_action_is_named(capsys):
+    with pytest.raises(SystemExit):
+        command("repair", "run.db")
+    assert "invalid choice: 'repair'" in capsys.readouterr().err

@@ -1,0 +1,342 @@
+"""Who is asked what: leases, late and corrected answers, when the model is fitted again, hooks."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import numpy as np
+import pytest
+import querist as qr
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from querist import _learner
+from sklearn.naive_bayes import GaussianNB
+
+N = 40
+X = np.random.default_rng(0).normal(size=(N, 2)) + np.repeat([[0.0], [3.0]], 20, axis=0)
+Y = np.repeat(["cat", "cow"], 20)
+PROBA = np.random.default_rng(1).dirichlet(np.ones(3), size=N)
+
+
+def proba(_rows):
+    return PROBA
+
+
+class Clock:
+    """A time that passes when a test says so."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(_learner, "monotonic", lambda: self.now)
+        monkeypatch.setattr(_learner, "time", lambda: 1e9 + self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+class CountingNB(GaussianNB):
+    """Naive Bayes that remembers how many labels each fit saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def fit(self, X, y):
+        self.seen.append(len(y))
+        return super().fit(X, y)
+
+
+class TestLeases:
+    def test_each_annotator_has_a_batch_of_its_own(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=5)
+        ann, bob = learner.ask(annotator="ann"), learner.ask(annotator="bob")
+        assert (ann.annotator, bob.annotator) == ("ann", "bob")
+        assert not set(ann.indices) & set(bob.indices)
+        assert learner.ask(annotator="ann").ticket == ann.ticket
+        assert learner.ask(annotator="bob").indices.tolist() == bob.indices.tolist()
+        # The best rows not leased yet: what one annotator would have been asked next.
+        one = qr.ActiveLearner(proba, X).ask(k=10)
+        assert [*ann.indices, *bob.indices] == one.indices.tolist()
+
+    def test_an_exhausted_pool_says_what_is_leased(self):
+        learner = qr.ActiveLearner(proba, X)
+        batch = learner.ask(k=N, annotator="ann")
+        with pytest.raises(qr.PoolExhausted, match=r"of the 40 rows.*40 are leased to other annotators"):
+            learner.ask(annotator="bob")
+        learner.tell(batch, Y)
+        with pytest.raises(qr.PoolExhausted, match=r"none of the 40 rows of the pool is left to ask about$"):
+            learner.ask(annotator="bob")
+
+    def test_anyone_may_answer(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=2)
+        batch = learner.ask(annotator="ann")
+        learner.tell(batch.indices[:1], ["cat"], annotator="bob")
+        assert learner.ask(annotator="ann").indices.tolist() == batch.indices[1:].tolist()
+        learner.tell(learner.ask(annotator="ann"), ["cow"])
+        assert [(a.annotator, a.round, a.ticket) for a in learner.record] == [
+            ("bob", 1, batch.ticket),
+            ("ann", 1, batch.ticket),
+        ]
+        assert learner.history[0].annotator == "ann"
+
+    def test_rounds_are_in_the_order_of_their_ends(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=2)
+        ann, bob = learner.ask(annotator="ann"), learner.ask(annotator="bob")
+        learner.tell(bob, ["cat", "cat"])
+        learner.tell(ann, ["cow", "cow"])
+        assert [round.ticket for round in learner.history] == [bob.ticket, ann.ticket]
+        assert [round.number for round in learner.history] == [1, 2]
+        assert {answer.label: answer.round for answer in learner.record} == {"cat": 2, "cow": 1}
+
+    def test_a_lease_that_ran_out_goes_back_to_the_pool(self, clock):
+        learner = qr.ActiveLearner(proba, X, batch_size=3, lease=60)
+        ann = learner.ask(annotator="ann")
+        learner.tell(ann.indices[:1], ["cat"], annotator="ann")
+        clock.now = 59.0
+        assert not set(learner.ask(annotator="bob").indices) & set(ann.indices)
+        clock.now = 60.0
+        cid = learner.ask(annotator="cid")
+        assert cid.indices[:2].tolist() == ann.indices[1:].tolist()
+        (ended,) = learner.history
+        assert ended.indices.tolist() == ann.indices[:1].tolist()
+        assert (ended.labels, ended.cost, ended.elapsed) == (("cat",), 1.0, 60.0)
+
+    def test_an_untouched_lease_that_ran_out_is_no_round(self, clock):
+        learner = qr.ActiveLearner(proba, X, batch_size=3, lease=60)
+        first = learner.ask()
+        clock.now = 61.0
+        second = learner.ask()
+        assert second.indices.tolist() == first.indices.tolist()
+        assert second.ticket != first.ticket
+        assert learner.history == []
+
+    def test_a_late_answer_is_taken(self, clock):
+        learner = qr.ActiveLearner(proba, X, batch_size=3, lease=60)
+        ann = learner.ask(annotator="ann")
+        clock.now = 61.0
+        bob = learner.ask(annotator="bob")
+        learner.tell(ann, ["cat"] * 3)
+        assert learner.labels == dict.fromkeys(sorted(ann.indices.tolist()), "cat")
+        assert [answer.ticket for answer in learner.record] == [ann.ticket] * 3
+        assert [round.ticket for round in learner.history] == [bob.ticket]
+        assert not set(learner.ask(annotator="bob").indices) & set(ann.indices)
+
+    @pytest.mark.parametrize(
+        ("lease", "error", "message"),
+        [(0, ValueError, "lease: .*above 0, got 0"), ("1h", TypeError, "lease: expected a number, got str")],
+    )
+    def test_a_wrong_lease_is_named(self, lease, error, message):
+        with pytest.raises(error, match=message):
+            qr.ActiveLearner(proba, X, lease=lease)
+
+
+class TestRecord:
+    def test_revisions_are_kept_and_repetitions_are_not(self):
+        learner = qr.ActiveLearner(proba, X)
+        for label, annotator in [
+            ("cat", "ann"),
+            ("cat", "ann"),
+            ("cat", "bob"),
+            ("cow", "bob"),
+            (qr.ABSTAIN, "cid"),
+        ]:
+            learner.tell([7], [label], annotator=annotator)
+        assert [(a.index, a.label, a.annotator) for a in learner.record] == [
+            (7, "cat", "ann"),
+            (7, "cat", "bob"),
+            (7, "cow", "bob"),
+        ]
+        assert learner.labels == {7: "cow"}
+
+    def test_an_equal_label_of_another_type_is_another(self):
+        learner = qr.ActiveLearner(proba, X)
+        learner.tell([0], [True])
+        learner.tell([0], [1])
+        assert [type(answer.label) for answer in learner.record] == [bool, int]
+        assert type(learner.labels[0]) is int
+
+    def test_an_answer_to_what_was_not_asked_has_no_round(self):
+        learner = qr.ActiveLearner(proba, X, labels={3: "cat"})
+        (answer,) = learner.record
+        assert (answer.round, answer.ticket, answer.annotator) == (None, None, None)
+        other = qr.ActiveLearner(proba, X, batch_size=1, score="entropy").ask()
+        learner.tell(other, ["cow"])
+        assert learner.record[-1].ticket is None, "a ticket of another campaign"
+
+
+class TestRetrain:
+    def test_rounds(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(
+            model, X, labels={0: "cat", 39: "cow"}, batch_size=3, retrain={"rounds": 3}
+        )
+        list(learner.run(lambda indices, _: Y[indices]))
+        assert model.seen == [2, 11, 20, 29, 38]
+
+    def test_labels(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(
+            model, X, labels={0: "cat", 39: "cow"}, batch_size=3, retrain={"labels": 10}
+        )
+        list(learner.run(lambda indices, _: Y[indices]))
+        assert model.seen == [2, 14, 26, 38]
+
+    def test_whichever_comes_first(self):
+        model = CountingNB()
+        retrain = {"labels": 10, "rounds": 2}
+        learner = qr.ActiveLearner(model, X, labels={0: "cat", 39: "cow"}, batch_size=3, retrain=retrain)
+        list(learner.run(lambda indices, _: Y[indices]))
+        assert model.seen == [2, 8, 14, 20, 26, 32, 38, 40][: len(model.seen)]
+        assert len(model.seen) == 7
+
+    def test_fit_does_not_wait(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X, labels={0: "cat", 39: "cow"}, retrain={"labels": 10})
+        learner.ask()
+        learner.tell([5], ["cat"])
+        learner.fit()
+        assert model.seen == [2, 3]
+
+    @pytest.mark.parametrize("retrain", [{}, {"round": 3}, 5, {"rounds": 0}])
+    def test_a_wrong_one_is_named(self, retrain):
+        with pytest.raises(ValueError, match="retrain"):
+            qr.ActiveLearner(proba, X, retrain=retrain)
+
+
+class TestCallbacks:
+    def test_each_step_is_told_before_and_after(self):
+        class Log:
+            def __init__(self):
+                self.steps = []
+
+            def before_ask(self, learner):
+                self.steps.append(("before_ask", learner.n_labels))
+
+            def after_ask(self, _learner, batch):
+                self.steps.append(("after_ask", len(batch)))
+
+            def before_tell(self, learner, answers):
+                self.steps.append(("before_tell", learner.n_labels, sorted(answers.values())))
+
+            def after_tell(self, learner, _answers):
+                self.steps.append(("after_tell", learner.n_labels))
+
+            def after_fit(self, learner):
+                self.steps.append(("after_fit", learner.n_labels))
+
+            def after_round(self, _learner, round):
+                self.steps.append(("after_round", round.number))
+
+        class Rounds:
+            def __init__(self):
+                self.steps = []
+
+            def after_round(self, _learner, round):
+                self.steps.append(round.number)
+
+        log, rounds = Log(), Rounds()
+        learner = qr.ActiveLearner(GaussianNB(), X, callbacks=[log, rounds], batch_size=2)
+        batch = learner.ask()
+        learner.tell(batch, ["cat", "cow"])
+        learner.fit()
+        assert rounds.steps == [1]
+        assert log.steps == [
+            ("before_ask", 0),
+            ("after_ask", 2),
+            ("before_tell", 0, ["cat", "cow"]),
+            ("after_tell", 2),
+            ("after_round", 1),
+            ("after_fit", 2),
+        ]
+
+    def test_one_that_raises_before_an_answer_keeps_it_out(self):
+        class Veto:
+            def before_tell(self, _learner, answers):
+                if "cow" in answers.values():
+                    raise ValueError("no cows")
+
+        learner = qr.ActiveLearner(proba, X, callbacks=[Veto()])
+        with pytest.raises(ValueError, match="no cows"):
+            learner.tell([0, 1], ["cat", "cow"])
+        assert learner.labels == {}
+
+    def test_one_without_a_step_is_named(self):
+        with pytest.raises(TypeError, match=r"callbacks\[0\]: expected an object with any.*got function"):
+            qr.ActiveLearner(proba, X, callbacks=[proba])
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stderr", "shown"), [(Terminal(), True), (io.StringIO(), False)])
+def test_a_bar_is_for_a_terminal(stderr, shown, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stderr)
+    list(qr.ActiveLearner(proba, X, batch_size=20).run(lambda indices, _: Y[indices]))
+    assert ("labels: 40label" in stderr.getvalue()) == shown
+
+
+class Leases(RuleBasedStateMachine):
+    """Three annotators, a clock, and any order of calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.learner = qr.ActiveLearner(proba, X, batch_size=4, lease=10, seed=0)
+        self.now = 0.0
+        self.learner._now = lambda: self.now
+        self.held = {}  # annotator: (batch, when it runs out)
+        self.given = []
+        self.labels = {}
+
+    @rule(seconds=st.sampled_from([0.5, 4.0, 11.0]))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @rule(annotator=st.sampled_from("abc"))
+    def ask(self, annotator):
+        try:
+            batch = self.learner.ask(annotator=annotator)
+        except qr.PoolExhausted:
+            taken = set(self.labels)
+            for batch, end in self.held.values():
+                taken |= set(batch.indices.tolist()) if end > self.now else set()
+            assert len(taken) == N
+            return
+        rows = set(batch.indices.tolist())
+        assert rows
+        assert not rows & set(self.labels)
+        before = self.held.get(annotator)
+        if before and before[1] > self.now and set(before[0].indices.tolist()) - set(self.labels):
+            assert batch.ticket == before[0].ticket
+            assert rows == set(before[0].indices.tolist()) - set(self.labels)
+        else:
+            for other, (held, end) in self.held.items():
+                if other != annotator and end > self.now:
+                    assert not rows & (set(held.indices.tolist()) - set(self.labels))
+            self.held[annotator] = batch, self.now + 10
+            self.given.append(batch)
+
+    @rule(data=st.data(), annotator=st.sampled_from("abc"))
+    def answer_perhaps_late(self, data, annotator):
+        if self.given:
+            batch = data.draw(st.sampled_from(self.given))
+            rows = data.draw(st.lists(st.sampled_from(batch.indices.tolist()), unique=True))
+            label = data.draw(st.sampled_from(["cat", "cow"]))
+            self.learner.tell(rows, [label] * len(rows), annotator=annotator)
+            self.labels |= dict.fromkeys(rows, label)
+
+    @invariant()
+    def nothing_is_lost(self):
+        assert self.learner.labels == self.labels
+        replayed = {answer.index: answer.label for answer in self.learner.record}
+        assert replayed == self.labels
+        assert self.learner.n_available == N - len(self.labels)
+
+
+TestLeasesInAnyOrder = Leases.TestCase
+TestLeasesInAnyOrder.settings = settings(max_examples=50, deadline=None)

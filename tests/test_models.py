@@ -1,0 +1,276 @@
+"""Any model and any pool: committees, regressors, functions, pools read in chunks."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import querist as qr
+import scipy.sparse
+from sklearn.ensemble import (
+    BaggingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+N = 60
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 3)) + np.repeat([[0.0], [2.0], [4.0]], 20, axis=0)
+Y = np.repeat(["cat", "cow", "dog"], 20)
+KNOWN = {0: "cat", 1: "cat", 20: "cow", 21: "cow", 40: "dog", 41: "dog"}
+MEMBERS = RNG.dirichlet(np.ones(4), size=(5, N))
+
+
+Z = X @ [1.0, 2.0, 3.0] + RNG.normal(size=N)
+SOME = dict(zip(range(0, N, 12), Z[::12].tolist(), strict=True))
+
+
+def best(scores, taken, k=10):
+    """The slow obvious top k."""
+    open_scores = np.where(np.isin(np.arange(len(scores)), list(taken)), -np.inf, scores)
+    return np.lexsort((np.arange(len(scores)), -open_scores))[:k].tolist()
+
+
+def columns(members, rows, classes):
+    """Member probabilities, each class in its column, the slow obvious way."""
+    out = np.zeros((len(members), len(rows), len(classes)))
+    for at, member in enumerate(members):
+        for label, column in zip(member.classes_, member.predict_proba(rows).T, strict=True):
+            out[at, :, list(classes).index(label)] = column
+    return out
+
+
+class TestCommittees:
+    @pytest.mark.parametrize("score", ["bald", "max_disagreement", "consensus_entropy", "vote_entropy"])
+    def test_a_list_of_models(self, score):
+        models = [GaussianNB(), LogisticRegression(), DecisionTreeClassifier(max_depth=2, random_state=0)]
+        learner = qr.ActiveLearner(models, X, labels=KNOWN, score=score)
+        batch = learner.ask()
+        proba = np.stack([model.predict_proba(X) for model in models])
+        assert batch.indices.tolist() == best(qr.committee_scores(proba, [score])[score], KNOWN)
+
+    def test_a_score_of_rows_is_that_of_the_mean(self):
+        batch = qr.ActiveLearner(lambda _: MEMBERS, X, score="gini").ask()
+        assert batch.indices.tolist() == best(qr.gini(MEMBERS.mean(axis=0)), [])
+
+    @pytest.mark.parametrize("score", ["bald", "variation_ratio"])
+    def test_a_function_may_be_a_committee(self, score):
+        batch = qr.ActiveLearner(lambda _: MEMBERS, X, score=score).ask()
+        assert batch.indices.tolist() == best(qr.committee_scores(MEMBERS, [score])[score], [])
+
+    def test_a_list_of_functions_too(self):
+        members = [lambda _, p=p: p for p in MEMBERS]
+        learner = qr.ActiveLearner(members, X, score="bald", validation=(X, MEMBERS.mean(axis=0).argmax(1)))
+        first = next(learner.run(lambda indices, _: indices))
+        assert first.indices.tolist() == best(qr.bald(MEMBERS), [])
+        assert first.metrics == {"accuracy": 1.0}
+        assert first.predictions.tolist() == MEMBERS.mean(axis=0).argmax(axis=1).tolist()
+
+    def test_a_function_as_score_sees_all_members(self):
+        learner = qr.ActiveLearner(lambda _: MEMBERS, X, score=qr.bald)
+        assert learner.ask().indices.tolist() == best(qr.bald(MEMBERS), [])
+
+    @pytest.mark.parametrize("frame", [False, True])
+    def test_a_forest_is_one(self, frame):
+        pandas = pytest.importorskip("pandas")
+        forest = RandomForestClassifier(20, max_depth=2, random_state=0)
+        pool = pandas.DataFrame(X, columns=list("abc")) if frame else X
+        batch = qr.ActiveLearner(forest, pool, labels=KNOWN, score="bald").ask()
+        proba = np.stack([tree.predict_proba(X) for tree in forest.estimators_])
+        assert batch.indices.tolist() == best(qr.bald(proba), KNOWN)
+
+    def test_bagged_members_need_not_have_seen_all_classes_or_columns(self):
+        neighbours = KNeighborsClassifier(3, weights="distance")
+        bagging = BaggingClassifier(neighbours, 8, max_samples=3, max_features=2, random_state=1)
+        batch = qr.ActiveLearner(bagging, X, labels=KNOWN, score="bald").ask()
+        assert any(len(member.classes_) < 3 for member in bagging.estimators_)
+        proba = np.zeros((8, N, 3))
+        for at, member in enumerate(bagging.estimators_):
+            rows = X[:, bagging.estimators_features_[at]]
+            proba[at] = columns([member], rows, range(3))[0]
+        assert batch.indices.tolist() == best(qr.bald(proba), KNOWN)
+
+    def test_listed_members_need_not_have_seen_all_classes(self):
+        class Half(GaussianNB):
+            def fit(self, X, y):
+                some = y != "cow"
+                return super().fit(X[some], y[some])
+
+        models = [GaussianNB(), Half()]
+        learner = qr.ActiveLearner(models, X, labels=KNOWN, score="bald", validation=(X, Y))
+        batch = learner.ask()
+        proba = columns(models, X, ["cat", "cow", "dog"])
+        assert batch.indices.tolist() == best(qr.bald(proba), KNOWN)
+        learner.tell(batch, Y[batch.indices])
+        learner.fit()
+        truth = np.array(["cat", "cow", "dog"])[columns(models, X, ["cat", "cow", "dog"]).mean(0).argmax(1)]
+        assert learner.history[-1].metrics["accuracy"] == np.mean(truth == Y)
+
+    def test_votes_of_a_voting_classifier(self):
+        voting = VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], voting="soft")
+        batch = qr.ActiveLearner(voting, X, labels=KNOWN, score="max_disagreement").ask()
+        proba = np.stack([member.predict_proba(X) for member in voting.estimators_])
+        assert batch.indices.tolist() == best(qr.max_disagreement(proba), KNOWN)
+
+    @pytest.mark.parametrize(
+        ("model", "error", "message"),
+        [
+            (GaussianNB(), TypeError, "GaussianNB.predict_proba: a score of a committee needs a list"),
+            (lambda _: MEMBERS[0], ValueError, r"lambda.*\(m, 60, c\).*got shape \(60, 4\)"),
+            (lambda _: MEMBERS[:, :7], ValueError, r"lambda.*\(60, c\) \(or \(m, 60, c\)\).*\(5, 7, 4\)"),
+            ([lambda _: MEMBERS], ValueError, r"model\[0\]: <lambda>: .*got \(5, 60, 4\)"),
+            ([lambda _: MEMBERS[0], lambda _: MEMBERS[0, :, :3]], ValueError, r"model\[1\]: .*4 col.*got 3"),
+        ],
+    )
+    def test_what_is_none_is_named(self, model, error, message):
+        with pytest.raises(error, match=message):
+            qr.ActiveLearner(model, X, labels=KNOWN, score="bald").ask()
+
+    @pytest.mark.parametrize(
+        ("model", "error", "message"),
+        [
+            ([], ValueError, "at least one model"),
+            ([GaussianNB(), 3], TypeError, r"model\[1\]: model: expected an object.*got int"),
+            ([GaussianNB(), LinearRegression()], TypeError, "got some of each"),
+        ],
+    )
+    def test_what_is_no_list_of_models_is_named(self, model, error, message):
+        with pytest.raises(error, match=message):
+            qr.ActiveLearner(model, X)
+
+
+def test_columns_are_those_of_the_classes():
+    class Wide(GaussianNB):
+        def predict_proba(self, _):
+            return MEMBERS[0]
+
+    with pytest.raises(ValueError, match=r"Wide\.predict_proba: expected 3 columns, one for each.*got 4"):
+        qr.ActiveLearner(Wide(), X, labels=KNOWN).ask()
+
+
+class TestRegressors:
+    @pytest.mark.parametrize(
+        "model",
+        [GaussianProcessRegressor(), BayesianRidge(), make_pipeline(StandardScaler(), BayesianRidge())],
+    )
+    def test_the_variance_of_one(self, model):
+        batch = qr.ActiveLearner(model, X, labels=SOME, score="variance").ask()
+        expected = model.predict(X, return_std=True)[1] ** 2
+        assert batch.indices.tolist() == best(expected, SOME)
+        assert batch.scores.tolist() == expected[batch.indices].tolist()
+
+    def test_the_variance_of_several(self):
+        models = [Ridge(), LinearRegression()]
+        batch = qr.ActiveLearner(models, X, labels=SOME, score="variance").ask()
+        values = np.stack([model.predict(X) for model in models])
+        assert batch.indices.tolist() == best(qr.ensemble_variance(values), SOME)
+
+    def test_the_variance_of_a_forest(self):
+        forest = RandomForestRegressor(10, random_state=0)
+        learner = qr.ActiveLearner(forest, X, labels=SOME, score="variance", validation=(X, Z))
+        first = next(learner.run(lambda indices, _: Z[indices]))
+        assert first.metrics["r2"] == pytest.approx(forest.score(X, Z))
+        assert first.predictions is None
+        assert np.isnan(first.uncertainty)
+
+    def test_two_numbers_end_the_cold_start(self):
+        learner = qr.ActiveLearner(BayesianRidge(), X, score="variance", labels={0: 1.0})
+        assert np.isnan(learner.ask().scores).all()
+        learner.tell(learner.ask(), Z[learner.ask().indices])
+        assert np.isfinite(learner.ask().scores).all()
+
+    def test_what_has_no_variance_is_named(self):
+        with pytest.raises(TypeError, match=r'LinearRegression\.predict: the score "variance" needs'):
+            qr.ActiveLearner(LinearRegression(), X, labels=SOME, score="variance").ask()
+        with pytest.raises(TypeError, match='without predict_proba has the score "variance" only'):
+            qr.ActiveLearner(LinearRegression(), X, labels=SOME).ask()
+        with pytest.raises(TypeError, match=r'GaussianNB\.predict_proba: the score "variance" is for'):
+            qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, score="variance").ask()
+
+
+class TestChunks:
+    @staticmethod
+    def rounds(pool, **options):
+        seen = []
+
+        class Watched(GaussianNB):
+            def predict_proba(self, X):
+                seen.append(X.shape[0])
+                return super().predict_proba(X.toarray() if scipy.sparse.issparse(X) else np.asarray(X))
+
+            def fit(self, X, y):
+                return super().fit(X.toarray() if scipy.sparse.issparse(X) else np.asarray(X), y)
+
+        learner = qr.ActiveLearner(Watched(), pool, labels=KNOWN, seed=0, **options)
+
+        def oracle(indices, rows):
+            dense = rows.toarray() if scipy.sparse.issparse(rows) else np.asarray(rows)
+            assert dense.tolist() == X[indices].tolist()
+            return Y[indices]
+
+        rounds = list(learner.run(oracle, stop=qr.stop.MaxRounds(3)))
+        told = [(r.indices.tolist(), r.scores.tolist(), r.uncertainty) for r in rounds]
+        return told, rounds[-1].predictions.tolist(), seen
+
+    @pytest.mark.parametrize(
+        "kind", ["array", "csr", "pandas", "polars", "list", "function", "sparse function"]
+    )
+    def test_chunks_change_nothing(self, kind):
+        whole, predictions, seen = self.rounds(X)
+        assert seen == [N] * 3
+        if kind == "csr":
+            pool = scipy.sparse.csr_matrix(X)
+        elif kind in ("pandas", "polars"):
+            pool = pytest.importorskip(kind).DataFrame(dict(zip("abc", X.T, strict=True)))
+        elif kind == "function":
+            pool = lambda: (X[start : start + 25] for start in range(0, N, 25))  # noqa: E731
+        elif kind == "sparse function":
+            pool = lambda: map(scipy.sparse.coo_matrix, np.array_split(X, 3))  # noqa: E731
+        else:
+            pool = X
+        again, same, seen = self.rounds(pool, chunk=25)
+        assert [told[0] for told in again] == [told[0] for told in whole]
+        np.testing.assert_allclose([told[1] for told in again], [told[1] for told in whole], rtol=1e-12)
+        np.testing.assert_allclose([told[2] for told in again], [told[2] for told in whole], rtol=1e-12)
+        assert same == predictions
+        assert sorted(set(seen)) == ([20] if kind == "sparse function" else [10, 25])
+
+    def test_a_bad_row_is_named_by_its_place_in_the_pool(self):
+        proba = np.full((N, 2), 0.5)
+        proba[47] = 0.7
+        with pytest.raises(ValueError, match="row 47 of the pool: "):
+            qr.ActiveLearner(lambda X: X, proba, chunk=20).ask()
+        assert len(qr.ActiveLearner(lambda X: X, proba, chunk=20, labels={47: 0}).ask()) == 10
+
+    def test_chunks_must_stay_as_many_as_they_were(self):
+        sizes = iter([60, 50])
+        pool = lambda: [np.full((next(sizes), 2), 0.5)]  # noqa: E731
+        learner = qr.ActiveLearner(lambda X: X, pool)
+        with pytest.raises(ValueError, match="X: expected chunks of 60 rows in all, as at first, got 50"):
+            learner.ask()
+
+    def test_a_large_mapped_pool_needs_little_memory(self, tmp_path):
+        n, d = 1_000_000, 4
+        pool = np.memmap(tmp_path / "pool", np.float32, "w+", shape=(n, d))
+        pool[:] = 0.25
+        learner = qr.ActiveLearner(lambda X: X, pool, score="entropy", batch_size=100)
+        tracemalloc.start()
+        first = next(learner.run(lambda indices, _: [0] * len(indices)))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(first) == 100
+        assert peak < 30 * n  # a score, a class and some flags a row, and a chunk
+
+    @pytest.mark.parametrize("chunk", [0, -1])
+    def test_a_wrong_chunk_is_named(self, chunk):
+        with pytest.raises(ValueError, match="chunk: expected at least 1 row"):
+            qr.ActiveLearner(GaussianNB(), X, chunk=chunk)

@@ -1,0 +1,480 @@
+"""Oracles: labels that are known, a person at a real terminal, and files that go out and come back."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from textwrap import dedent
+
+import numpy as np
+import pandas as pd
+import pytest
+import querist as qr
+from querist import oracle
+from scipy import sparse
+
+POOL = np.linspace(0.5, 0.95, 10)
+
+
+def a_learner(**arguments):
+    """A learner over ten rows, whose first batch of four is 0, 1, 2, 3."""
+    return qr.ActiveLearner(lambda X: np.stack([X, 1 - X], axis=1), POOL, batch_size=4, **arguments)
+
+
+@pytest.mark.parametrize(
+    "y", [["a", "b", "c"], np.array(["a", "b", "c"]), pd.Series(["a", "b", "c"], index=[2, 1, 0])]
+)
+def test_known_labels_are_given_by_position(y):
+    assert oracle.Known(y)(np.array([2, 0]), None) == ["c", "a"]
+
+
+def test_known_labels_may_be_anything_and_abstain():
+    known = oracle.Known([("a", 1), qr.ABSTAIN, 3])
+    learner = qr.ActiveLearner(lambda X: X, [[0.5, 0.5]] * 3)
+    list(learner.run(known))
+    assert learner.labels == {0: ("a", 1), 2: 3}
+
+
+# The terminal
+
+
+def dialogue(monkeypatch, capsys, prompt, typed, *, indices=(7, 5, 3), rows="xyz"):
+    """Type lines, then the end of input or an exception; give the answers and what was printed."""
+    lines = iter(typed)
+
+    def fake_input(question):
+        print(question)
+        line = next(lines, EOFError)
+        if isinstance(line, str):
+            return line
+        raise line
+
+    monkeypatch.setattr("builtins.input", fake_input)
+    answers = []
+    ending = None
+    try:
+        for index, label in prompt(np.array(indices), rows):
+            answers.append((index, label))
+    except (KeyboardInterrupt, Exception) as error:
+        ending = type(error)
+    return answers, ending, capsys.readouterr().out
+
+
+def test_a_prompt_asks_about_each_item(monkeypatch, capsys):
+    prompt = oracle.Prompt(["cat", "dog"], show=lambda index: f"picture {index}")
+    answers, ending, printed = dialogue(monkeypatch, capsys, prompt, ["2", " 1 ", "s"])
+    assert answers == [(7, "dog"), (5, "cat"), (3, qr.ABSTAIN)]
+    assert ending is None
+    assert printed.splitlines() == [
+        "picture 7",
+        "[1/3]  1 cat  2 dog  s skip  u undo  q quit > ",
+        "picture 5",
+        "[2/3]  1 cat  2 dog  s skip  u undo  q quit > ",
+        "picture 3",
+        "[3/3]  1 cat  2 dog  s skip  u undo  q quit > ",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["1", "u", "2", "1", "1"], [(7, "dog"), (5, "cat"), (3, "cat")]),
+        (["1", "u", "s", "1", "1"], [(7, qr.ABSTAIN), (5, "cat"), (3, "cat")]),
+        (["u", "1", "1", "1"], [(7, "cat"), (5, "cat"), (3, "cat")]),
+        (["1", "2", "u", "u", "1", "1"], [(7, "cat"), (5, "cat"), (3, "cat")]),  # one step and no more
+        (["1", "u", "q"], []),
+        (["1", "q"], [(7, "cat")]),
+        (["q"], []),
+        (["1", "2"], [(7, "cat"), (5, "dog")]),  # and the end of input
+        (["", "3", "cat", "1", "1", "1"], [(7, "cat"), (5, "cat"), (3, "cat")]),
+    ],
+)
+def test_undo_quit_and_wrong_keys(monkeypatch, capsys, typed, expected):
+    answers, ending, _ = dialogue(monkeypatch, capsys, oracle.Prompt(["cat", "dog"]), typed)
+    assert answers == expected
+    assert ending is None
+
+
+def test_a_prompt_says_what_it_did_not_understand(monkeypatch, capsys):
+    printed = dialogue(monkeypatch, capsys, oracle.Prompt(["cat", "dog"]), ["3", "u", "q"])[2]
+    assert "expected one of the keys, got '3'\n" in printed
+    assert "there is no answer to take back\n" in printed
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interrupt_gives_away_the_answers_first(monkeypatch, capsys, error):
+    prompt = oracle.Prompt(["cat", "dog"])
+    answers, ending, _ = dialogue(monkeypatch, capsys, prompt, ["1", "2", error])
+    assert answers == [(7, "cat"), (5, "dog")]
+    assert ending is error
+
+
+def test_an_item_that_cannot_be_shown_loses_no_answer(monkeypatch, capsys):
+    prompt = oracle.Prompt(["cat", "dog"], show={7: "picture"}.__getitem__)
+    answers, ending, _ = dialogue(monkeypatch, capsys, prompt, ["1"])
+    assert answers == [(7, "cat")]
+    assert ending is KeyError
+
+
+def test_an_answer_is_given_away_when_the_next_is_there(monkeypatch):
+    typed = []
+    monkeypatch.setattr("builtins.input", lambda _: typed.append("1") or "1")
+    answers = oracle.Prompt(["cat", "dog"])([7, 5, 3], "xyz")
+    assert [(next(answers), len(typed)) for _ in range(3)] == [
+        ((7, "cat"), 2),
+        ((5, "cat"), 3),
+        ((3, "cat"), 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("classes", "choices"),
+    [
+        ([0, 1, 2], "0  1  2"),
+        (["y", "n"], "y  n"),
+        ([1, 10, 100], "1  2 10  3 100"),
+        (["cat", "d"], "1 cat  2 d"),
+        (["s", "x"], "1 s  2 x"),
+        ([1, "1"], "1  2 1"),
+        ({"c": "cat", "d": "dog", "w": "dog"}, "c cat  d dog  w dog"),
+    ],
+)
+def test_classes_have_keys(monkeypatch, capsys, classes, choices):
+    printed = dialogue(monkeypatch, capsys, oracle.Prompt(classes), ["q"])[2]
+    assert printed.splitlines()[1] == f"[1/3]  {choices}  s skip  u undo  q quit > "
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([], "expected at least one, got none"),
+        ({"s": "sloth"}, "not s, u or q, got 's'"),
+        ({"": "nothing"}, "got ''"),
+        ({" a": "cat"}, "got ' a'"),
+    ],
+)
+def test_classes_that_cannot_be_chosen_are_an_error(classes, message):
+    with pytest.raises(ValueError, match=message):
+        oracle.Prompt(classes)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.array([[1, 2], [3, 4], [5, 6]]),
+        pd.DataFrame({"a": [1, 3, 5], "b": [2, 4, 6]}, index=[9, 8, 7]),
+        sparse.csr_array([[1, 2], [3, 4], [5, 6]]),
+        [[1, 2], [3, 4], [5, 6]],
+    ],
+)
+def test_the_row_is_shown_unless_told_otherwise(monkeypatch, capsys, rows):
+    printed = dialogue(monkeypatch, capsys, oracle.Prompt([0, 1]), ["0", "0", "0"], rows=rows)[2]
+    first, second, third = printed.split("q quit > ")[:3]
+    assert "1" in first.replace("[1/3]", "").split("  0  1")[0]
+    assert "3" in second.replace("[2/3]", "").split("  0  1")[0]
+    assert "5" in third.replace("[3/3]", "").split("  0  1")[0]
+
+
+PERSON = """
+    import os
+    import sys
+
+    os.login_tty(os.dup(0))  # so that Ctrl-C on the terminal is a signal to this process
+    import numpy as np
+    import querist as qr
+
+    pool = np.linspace(0.5, 0.95, 10)
+    learner = qr.ActiveLearner(lambda X: np.stack([X, 1 - X], axis=1), pool, batch_size=4)
+    prompt = qr.oracle.Prompt(["cat", "dog"], show=lambda index: f"item {index}")
+    try:
+        batch = learner.ask()
+        for index, label in prompt(batch.indices, pool[batch.indices]):
+            learner.tell([index], [label])
+    finally:
+        print("told", learner.labels, "open", learner.ask().indices.tolist())
+"""
+
+
+class Terminal:
+    """A pseudo-terminal with PERSON's program at its other end."""
+
+    def __init__(self):
+        self._mine, its = os.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", dedent(PERSON)], stdin=its, stdout=its, stderr=its
+        )
+        os.close(its)
+        self.seen = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        os.close(self._mine)
+
+    def wait_for(self, text, again=""):
+        """Read until the program has written the text; type `again` if it is silent for long."""
+        end = time.monotonic() + 60
+        while text not in self.seen:
+            assert time.monotonic() < end, f"expected {text!r}, got {self.seen!r}"
+            ready, _, _ = select.select([self._mine], [], [], 5)
+            if ready:
+                self.seen += os.read(self._mine, 4096).decode()
+            else:
+                self.type(again)
+        self.seen = self.seen.partition(text)[2]
+
+    def type(self, keys):
+        os.write(self._mine, keys.encode())
+
+    def exit_code(self):
+        return self._process.wait(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of Unix")
+@pytest.mark.parametrize(
+    ("keys", "told", "code"),
+    [
+        (["1\n", "2\n", "u\n", "1\n", "s\n", "2\n"], "{0: 'cat', 1: 'cat', 3: 'dog'} open [4, 5, 6, 7]", 0),
+        (["1\n", "2\n", "q\n"], "{0: 'cat', 1: 'dog'} open [2, 3]", 0),
+        (["1\n", "2\n", "\x04"], "{0: 'cat', 1: 'dog'} open [2, 3]", 0),  # Ctrl-D
+        (["1\n", "2\n", "\x03"], "{0: 'cat', 1: 'dog'} open [2, 3]", -2),  # Ctrl-C
+        (["1\n", "2", "\x7f1\n", "\x03"], "{0: 'cat', 1: 'cat'} open [2, 3]", -2),  # backspace
+    ],
+    ids=["to the end", "quit", "ctrl-d", "ctrl-c", "backspace"],
+)
+def test_a_person_at_a_terminal(keys, told, code):
+    with Terminal() as terminal:
+        for key in keys:
+            if not key.startswith("\x7f"):  # a correction within a line gets no new question
+                terminal.wait_for("q quit > ")
+            terminal.type(key)
+        # A signal that comes between the question and the read is seen after the next one: CPython's way.
+        terminal.wait_for(f"told {told}", again="\x03" if key == "\x03" else "")
+        assert terminal.exit_code() == code
+
+
+# Files
+
+TEXTS = ["zero", "one, two", 'three "four"', "fünf\nsechs", "7;8", *"56789"]
+FORMATS = pytest.mark.parametrize("format", ["csv", "jsonl"])
+
+
+def an_exchange(directory, format="csv", classes=("cat", "dog"), **arguments):
+    return oracle.FileExchange(
+        directory, classes, format=format, show=lambda index: {"text": TEXTS[index]}, **arguments
+    )
+
+
+def rows_of(path):
+    """Read a file as another tool would."""
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines()]
+    return list(csv.DictReader(text.splitlines(keepends=True)))
+
+
+def write(path, rows):
+    """Write a file as another tool would."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".jsonl":
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        else:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
+
+
+def fill_in(path, *labels):
+    rows = rows_of(path)
+    for row, label in zip(rows, labels, strict=False):
+        row["label"] = label
+    write(path, rows)
+
+
+@FORMATS
+def test_a_batch_goes_out_as_a_file(tmp_path, format):
+    batch = a_learner().ask()
+    path = an_exchange(tmp_path / "new" / "folder", format).export(batch)
+    assert path == tmp_path / "new" / "folder" / f"{batch.ticket}.{format}"
+    empty, number = ("", str) if format == "csv" else (None, int)
+    assert rows_of(path) == [
+        {"ticket": batch.ticket, "index": number(index), "text": TEXTS[index], "label": empty}
+        for index in (0, 1, 2, 3)
+    ]
+    assert sorted(each.name for each in path.parent.iterdir()) == sorted(
+        [path.name, f"{batch.ticket}.asked.{format}"]
+    ), "no draft stays behind"
+
+
+def test_a_file_has_an_excel_mark_and_may_hold_no_fields(tmp_path):
+    batch = a_learner().ask()
+    path = oracle.FileExchange(tmp_path, [0, 1]).export(batch)
+    assert (
+        path.read_bytes()
+        == (
+            "\ufeffticket,index,label\n" + "".join(f"{batch.ticket},{index},\n" for index in range(4))
+        ).encode()
+    )
+
+
+@FORMATS
+def test_answers_come_back_by_and_by(tmp_path, format):
+    learner = a_learner()
+    exchange = an_exchange(tmp_path, format)
+    batch = learner.ask()
+    path = exchange.export(batch)
+    assert exchange.answers(batch) == ([], [])
+    fill_in(path, "cat", "", "abstain")
+    assert exchange.answers(batch) == ([0, 2], ["cat", qr.ABSTAIN])
+    learner.tell(*exchange.answers(batch))
+    learner.tell(*exchange.answers(batch))
+    assert learner.labels == {0: "cat"}
+    assert learner.ask().indices.tolist() == [1, 3]
+    assert learner.ask().ticket == batch.ticket
+
+    assert exchange.export(learner.ask()) == path, "what has been filled in is not written over"
+    fill_in(path, "dog", "dog", "cat", " cat ")
+    again = an_exchange(tmp_path, format)  # as after a restart
+    learner.tell(*again.answers(learner.ask()))
+    assert learner.labels == {0: "dog", 1: "dog", 2: "cat", 3: "cat"}
+    assert exchange.answers(learner.history[-1]) == ([0, 1, 2, 3], ["dog", "dog", "cat", "cat"])
+
+
+@FORMATS
+def test_labels_come_back_as_they_are(tmp_path, format):
+    exchange = an_exchange(tmp_path, format, classes=(0, 1.5, True, ("a", 1)))
+    batch = a_learner().ask()
+    fill_in(exchange.export(batch), "0", "1.5", "True", "('a', 1)")
+    assert exchange.answers(batch)[1] == [0, 1.5, True, ("a", 1)]
+
+
+def test_json_numbers_are_labels(tmp_path):
+    exchange = an_exchange(tmp_path, "jsonl", classes=(0, 1, 2.5))
+    batch = a_learner().ask()
+    fill_in(exchange.export(batch), 0, 2.5, None, 1)
+    assert exchange.answers(batch) == ([0, 1, 3], [0, 2.5, 1])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_spreadsheet_may_save_as_it_likes(tmp_path, delimiter, encoding, newline):
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    rows = rows_of(path)
+    with open(path, "w", encoding=encoding, newline="") as file:
+        table = csv.writer(file, delimiter=delimiter, lineterminator=newline)
+        table.writerow(["label", "text", "ticket", "index"])
+        table.writerows(["dog", row["text"], row["ticket"], row["index"]] for row in reversed(rows))
+    assert exchange.answers(batch) == ([3, 2, 1, 0], ["dog"] * 4)
+
+
+@FORMATS
+def test_rows_may_be_missing_or_twice_with_one_label(tmp_path, format):
+    exchange = an_exchange(tmp_path, format)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    fill_in(path, "cat", "dog")
+    rows = rows_of(path)
+    write(path, [rows[1], rows[0], rows[1], {**rows[1], "label": ""}])
+    assert exchange.answers(batch) == ([1, 0], ["dog", "cat"])
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("ticket", "9-0000", "expected the ticket '{ticket}', got '9-0000'"),
+        ("index", "4", "expected an index that was asked about, got '4'"),
+        ("index", "-1", "expected an index that was asked about, got '-1'"),
+        ("index", "one", "expected an index that was asked about, got 'one'"),
+        ("label", "catt", "expected a label of ['cat', 'dog', 'abstain'], got 'catt'"),
+        ("index", "0", "expected one label for index 0, got 'cat' and 'dog'"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_named(tmp_path, format, field, value, message):
+    exchange = an_exchange(tmp_path, format)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    fill_in(path, "cat", "dog")
+    rows = rows_of(path)
+    rows[1][field] = value
+    write(path, rows)
+    with pytest.raises(ValueError, match="line") as raised:
+        exchange.answers(batch)
+    line = 3 if format == "csv" else 2
+    assert str(raised.value) == f"{path}, line {line}: " + message.format(ticket=batch.ticket)
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "message"),
+    [
+        ("csv", "ticket,index\nT,1\n", r"line 2: expected a field 'label', got \['ticket', 'index'\]"),
+        ("csv", "ticket,index,label\nT,1,cat,dog\n", "line 2: expected a cell for each of .*, got more"),
+        ("jsonl", '{"ticket": "T", "ind', 'line 1: expected an object in JSON, got \'{"ticket": "T", "ind\''),
+        ("jsonl", "[1, 2]\n", r"line 1: expected an object in JSON, got \[1, 2\]"),
+        ("jsonl", '{"ticket": "T", "label": 1}\n', "line 1: expected a field 'index', got"),
+    ],
+)
+def test_a_file_of_another_shape_is_named(tmp_path, format, content, message):
+    exchange = an_exchange(tmp_path, format)
+    batch = a_learner().ask()
+    exchange.export(batch).write_text(content.replace("T", batch.ticket))
+    with pytest.raises(ValueError, match=message.replace("T", batch.ticket)):
+        exchange.answers(batch)
+
+
+def test_what_was_not_exported_has_no_answers(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        an_exchange(tmp_path).answers(a_learner().ask())
+
+
+def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+
+    def power_cut(_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", power_cut)
+        with pytest.raises(OSError, match="no space left"):
+            exchange.export(batch)
+    assert not list(tmp_path.glob("*.csv"))
+    assert len(rows_of(exchange.export(batch))) == 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (lambda _: {"label": 1}, "expected other fields than .*, got 'label'"),
+        (lambda index: {"text": 1} if index else {}, "expected the fields .* for each row, got"),
+    ],
+)
+def test_fields_that_a_file_cannot_have_are_an_error(tmp_path, fields, message):
+    exchange = oracle.FileExchange(tmp_path, [0, 1], show=fields)
+    with pytest.raises(ValueError, match="show: " + message):
+        exchange.export(a_learner().ask())
+
+
+@pytest.mark.parametrize(
+    ("classes", "format", "message"),
+    [
+        ([1, "1"], "csv", "classes: expected each to have a text of its own, got '1' for '1'"),
+        (["cat", "abstain"], "csv", "classes: .* got 'abstain'"),
+        (["cat", " "], "csv", "classes: .* got ''"),
+        (["cat"], "xlsx", "format: expected 'csv' or 'jsonl', got 'xlsx'"),
+    ],
+)
+def test_an_exchange_that_cannot_work_is_an_error(tmp_path, classes, format, message):
+    with pytest.raises(ValueError, match=message):
+        oracle.FileExchange(tmp_path, classes, format=format)

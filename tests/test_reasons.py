@@ -1,0 +1,199 @@
+"""Why an item was picked, how the classes stand, and the rounds as a table."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import querist as qr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from querist import _reasons
+from sklearn.naive_bayes import GaussianNB
+
+N = 60
+X = np.random.default_rng(0).normal(size=(N, 3)) + np.repeat([[0.0], [2.0], [4.0]], 20, axis=0)
+Y = np.repeat(["cat", "cow", "dog"], 20)
+KNOWN = {0: "cat", 1: "cat", 20: "cow", 21: "cow", 40: "dog", 41: "dog"}
+
+
+def distance(a, b):
+    return np.sqrt(((a - b) ** 2).sum())
+
+
+class TestReasons:
+    def test_each_term_of_the_value_is_there(self):
+        model = GaussianNB()
+        learner = qr.ActiveLearner(
+            model, X, labels=KNOWN, score="entropy", density="information_density", select="k_center"
+        )
+        batch = learner.ask(k=5)
+        proba = model.predict_proba(X)
+        entropy, density = qr.entropy(proba), qr.information_density(X, shift=True)
+        for at, (row, reason) in enumerate(zip(batch.indices, batch.reasons, strict=True)):
+            assert reason["rank"] == at + 1
+            assert reason["picked_by"] == "k_center"
+            assert reason["value"] == batch.scores[at]
+            assert reason["entropy"] == entropy[row]
+            assert reason["density"] == density[row]
+            assert reason["predicted"] == model.classes_[proba[row].argmax()]
+            nearest = min(distance(X[row], X[other]) for other in KNOWN)
+            assert reason["nearest_labeled"] == pytest.approx(nearest, rel=1e-12)
+            before = [distance(X[row], X[other]) for other in batch.indices[:at]]
+            assert reason.get("nearest_picked") == (pytest.approx(min(before), rel=1e-12) if before else None)
+        # The value of weighted k-center is what its terms give.
+        first = batch.reasons[0]
+        value = first["entropy"] * first["density"] * first["nearest_labeled"]
+        assert first["value"] == pytest.approx(value, rel=1e-6)
+
+    def test_what_is_not_known_is_left_out(self):
+        def model(rows):
+            return np.tile([0.5, 0.5], (len(rows), 1))
+
+        learner = qr.ActiveLearner(model, ["a text"] * 5, strategy="random")
+        (reason,) = learner.ask(k=1).reasons
+        assert set(reason) == {"rank", "picked_by", "value"}
+
+    def test_they_follow_their_items(self):
+        learner = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, batch_size=4)
+        batch = learner.ask()
+        learner.tell(batch.indices[[0, 2]], ["cat", "cow"])
+        assert learner.ask().reasons == (batch.reasons[1], batch.reasons[3])
+        learner.tell(batch.indices, ["cat"] * 4)
+        assert learner.history[-1].reasons == batch.reasons
+
+    @pytest.mark.parametrize(
+        ("options", "how"),
+        [
+            ({}, "the cold start (random)"),
+            ({"cold": "diverse"}, "the cold start (diverse)"),
+            ({"strategy": "core_set"}, "k_center"),
+            ({"strategy": "random"}, "random"),
+            ({"strategy": lambda context: context.pick("core_set")}, "k_center"),
+            ({"strategy": lambda context: (np.flatnonzero(context.available)[:4], np.ones(4))}, "<lambda>"),
+        ],
+    )
+    def test_who_picked(self, options, how):
+        batch = qr.ActiveLearner(GaussianNB(), X, batch_size=4, **options).ask()
+        assert [reason["picked_by"] for reason in batch.reasons] == [how] * 4
+
+    def test_exploration_is_told_apart(self):
+        batch = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, batch_size=4, epsilon=0.5).ask()
+        how = [reason["picked_by"] for reason in batch.reasons]
+        assert how == ["top_k"] * 2 + ["exploration"] * 2
+
+    def test_a_journal_keeps_them(self, tmp_path):
+        options = {
+            "journal": tmp_path / "run.db",
+            "strategy": "k_means_pp",
+            "epsilon": 0.3,
+            "cold": "diverse",
+        }
+        learner = qr.ActiveLearner(GaussianNB(), X, batch_size=4, **options)
+        learner.tell(learner.ask(), ["cat", "cow", "dog", "dog"])
+        batch = learner.ask()
+        learner.close()
+        again = qr.ActiveLearner.resume(GaussianNB(), X, batch_size=4, **options)
+        assert repr(again.history[-1].reasons) == repr(learner.history[-1].reasons)
+        assert repr(again.ask().reasons) == repr(batch.reasons)
+        assert again.ask().explain() == batch.explain()
+
+    def test_in_words(self):
+        pool = np.array([[0.0, 1.0], [0.5, 0.5], [0.75, 0.25], [1.0, 0.0]])
+        learner = qr.ActiveLearner(lambda X: X, pool, labels={3: "cat"}, batch_size=2)
+        assert learner.ask().explain().splitlines() == [
+            "1. row 1: margin 1, predicted 0, 0.7071 from the nearest labelled row; picked by top_k, value 1",
+            "2. row 2: margin 0.5, predicted 0, 0.3536 from the nearest labelled row, "
+            "0.3536 from the nearest row above; picked by top_k, value 0.5",
+        ]
+        words = qr.ActiveLearner(lambda X: X, pool, score="random", seed=0).ask(k=1).explain()
+        assert words.startswith("1. row ")
+        assert words.endswith(": picked by random")
+
+    @given(n=st.integers(1, 45), offset=st.sampled_from([0.0, 1e6]), small=st.sampled_from([1, 2**17]))
+    @settings(max_examples=50, deadline=None)
+    def test_distances_in_any_blocks(self, n, offset, small):
+        features = np.random.default_rng(n).normal(size=(90, 2)) + offset
+        features[5] = features[0]
+        picks, labeled = np.arange(n), np.arange(n, 90)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_reasons, "SMALL", small)
+            found = _reasons.reasons(
+                picks,
+                np.zeros(n),
+                ["top_k"] * n,
+                terms={},
+                predicted=None,
+                features=features,
+                labeled=labeled,
+            )
+        for row, reason in enumerate(found):
+            assert reason["nearest_labeled"] == min(distance(features[row], features[i]) for i in labeled)
+            before = [distance(features[row], features[i]) for i in range(row)]
+            assert reason.get("nearest_picked") == (min(before) if before else None)
+
+
+class TestBalance:
+    def test_shares_of_labels_and_predictions(self):
+        model = GaussianNB()
+        learner = qr.ActiveLearner(model, X, labels=KNOWN, batch_size=6)
+        batch = learner.ask()
+        predicted = model.predict(X)
+        learner.tell(batch, ["cat"] * 6)
+        balance = learner.balance()
+        assert set(balance) == {"cat", "cow", "dog"}
+        for name, (labeled, share) in balance.items():
+            assert share == np.mean(predicted == name)
+            assert labeled == {"cat": 8, "cow": 2, "dog": 2}[name] / 12
+        shares = [share for _, share in balance.values()]
+        assert shares == sorted(shares, reverse=True)
+
+    def test_a_starving_class_is_told_of_once(self):
+        class Fixed:
+            classes_ = ("cat", "cow")
+
+            def fit(self, X, y):
+                pass
+
+            def predict_proba(self, X):
+                return np.where(X < 0.1, [0.9, 0.1], [0.1, 0.9])
+
+        pool = np.linspace(0, 1, 200)[:, None]  # a tenth are cats, the model says
+        learner = qr.ActiveLearner(Fixed(), pool, labels={0: "cat", 199: "cow"}, batch_size=15)
+
+        def round_of_cats():
+            learner.tell(learner.ask(), ["cat"] * 15)
+
+        round_of_cats()
+        round_of_cats()  # 32 labels: of 29 cows one could still say that it is chance
+        with pytest.warns(qr.ClassStarvedWarning, match="class 'cow': 1 of 47 labels, though 90% of"):
+            round_of_cats()
+        round_of_cats()
+        assert learner.balance()["cow"] == pytest.approx((1 / 62, 0.9))
+
+    def test_a_function_has_classes_without_names(self):
+        learner = qr.ActiveLearner(lambda rows: np.tile([0.9, 0.1], (len(rows), 1)), X, labels=KNOWN)
+        learner.tell(learner.ask(), ["cow"] * 10)
+        assert learner.history[-1].predicted_shares == {}
+        assert learner.balance()["cow"] == (12 / 16, 0.0)
+
+
+class TestFrame:
+    def test_a_row_for_each_round(self):
+        pytest.importorskip("pandas")
+        learner = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, validation=(X, Y), cost=np.full(N, 0.5))
+        assert learner.frame().shape == (0, 11)
+        rounds = list(learner.run(lambda indices, _: Y[indices], stop=qr.stop.MaxRounds(3)))
+        frame = learner.frame()
+        assert frame["n_items"].tolist() == [10, 10, 10]
+        assert frame["number"].tolist() == [1, 2, 3]
+        assert frame["total_cost"].tolist() == [8.0, 13.0, 18.0]
+        for name in ("n_labels", "ticket", "elapsed", "uncertainty"):
+            assert frame[name].tolist() == [getattr(round, name) for round in rounds]
+        assert frame["accuracy"].tolist() == [round.metrics["accuracy"] for round in rounds]
+
+    def test_without_pandas_the_extra_is_named(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(ImportError, match=r"pip install 'querist\[frame\]'"):
+            qr.ActiveLearner(GaussianNB(), X).frame()

@@ -1,0 +1,302 @@
+"""Simulations: curves that are right and repeatable, and what is read from them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import querist as qr
+from querist._plot import learning_curve
+from querist._simulate import _held_out
+from querist._simulation import Curve, Simulation
+from scipy import sparse, stats
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.metrics import f1_score, get_scorer
+from sklearn.naive_bayes import GaussianNB
+
+X, Y = load_iris(return_X_y=True)
+
+
+def curve(strategy, seed, n_labels, values, seconds=1.0):
+    return Curve(strategy, seed, np.array(n_labels), np.array(values, float), seconds)
+
+
+def same(first, second):
+    return first.full == second.full and all(
+        (a.strategy, a.seed) == (b.strategy, b.seed)
+        and np.array_equal(a.n_labels, b.n_labels)
+        and np.array_equal(a.values, b.values)
+        for a, b in zip(first.curves, second.curves, strict=True)
+    )
+
+
+# What is run
+
+
+def test_a_curve_is_that_of_a_learner_on_the_same_split():
+    simulation = qr.simulate(GaussianNB(), X, Y, strategies=["margin"], seeds=[5], batch_size=7)
+    (ours,) = simulation.curves
+    held_out = _held_out(Y.tolist(), 0.3, np.random.default_rng(5))
+    validation = X[held_out], Y[held_out]
+    learner = qr.ActiveLearner(
+        GaussianNB(), X[~held_out], score="margin", batch_size=7, validation=validation, seed=5
+    )
+    rounds = [
+        (round.n_labels, round.metrics["accuracy"])
+        for round in learner.run(qr.oracle.Known(Y[~held_out]))
+        if round.metrics
+    ]
+    assert list(zip(ours.n_labels.tolist(), ours.values.tolist(), strict=True)) == rounds
+    assert ours.n_labels[-1] == np.count_nonzero(~held_out)
+    whole = GaussianNB().fit(X[~held_out], Y[~held_out]).score(*validation)
+    assert simulation.full == {5: whole}
+    assert ours.values[-1] == whole
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_each_class_keeps_its_share(share):
+    y = np.repeat(["a", "b", "c"], [100, 41, 3]).tolist()
+    held_out = _held_out(y, share, np.random.default_rng(0))
+    for label in "abc":
+        of_class = np.array(y) == label
+        assert np.count_nonzero(held_out & of_class) == round(share * np.count_nonzero(of_class))
+    assert not np.array_equal(held_out, _held_out(y, share, np.random.default_rng(1)))
+
+
+def test_the_curves_are_the_same_for_any_number_of_processes():
+    digits, y = load_digits(n_class=4, return_X_y=True)
+    strategies = {"random": {"score": "random"}, "fine": {"score": "entropy", "batch_size": 5}}
+    one, two = (
+        qr.simulate(
+            GaussianNB(var_smoothing=1e-2), digits, y, strategies=strategies, seeds=2, max_labels=60, n_jobs=n
+        )
+        for n in (1, 2)
+    )
+    assert same(one, two)
+    assert [(each.strategy, each.seed) for each in two.curves] == [*product(strategies, range(2))]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, pd.DataFrame, sparse.csr_array])
+def test_rows_of_any_kind(kind):
+    class Dense(GaussianNB):
+        def fit(self, rows, y):
+            return super().fit(_dense(rows), y)
+
+        def predict_proba(self, rows):
+            return super().predict_proba(_dense(rows))
+
+    def _dense(rows):
+        return rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+
+    arguments = {"strategies": ["margin"], "seeds": 2, "max_labels": 30}
+    assert same(qr.simulate(Dense(), kind(X), Y, **arguments), qr.simulate(GaussianNB(), X, Y, **arguments))
+
+
+def test_labels_may_be_text():
+    names = ["setosa", "versicolor", "virginica"]
+    arguments = {"seeds": 2, "max_labels": 30}
+    texts = [names[label] for label in Y]
+    assert same(
+        qr.simulate(GaussianNB(), X, texts, **arguments), qr.simulate(GaussianNB(), X, Y, **arguments)
+    )
+
+
+def test_all_strategies_begin_alike():
+    simulation = qr.simulate(GaussianNB(), X, Y, seeds=3, max_labels=20)
+    for seed in range(3):
+        starts = [each.values[0] for each in simulation.curves if each.seed == seed]
+        assert len(set(starts)) == 1
+
+
+def test_a_metric_of_ones_own():
+    simulation = qr.simulate(
+        GaussianNB(), X, Y, strategies=["margin"], seeds=[1], metric=get_scorer("f1_macro"), max_labels=20
+    )
+    held_out = _held_out(Y.tolist(), 0.3, np.random.default_rng(1))
+    model = GaussianNB().fit(X[~held_out], Y[~held_out])
+    assert simulation.full[1] == f1_score(Y[held_out], model.predict(X[held_out]), average="macro")
+    assert simulation.metric == "metric"
+
+
+def test_a_name_means_what_it_means_to_a_learner():
+    named = qr.simulate(GaussianNB(), X, Y, strategies=["badge"], seeds=2, max_labels=30)
+    spelled = qr.simulate(
+        GaussianNB(), X, Y, strategies={"badge": {"strategy": "badge"}}, seeds=2, max_labels=30
+    )
+    assert same(named, spelled)
+
+
+def test_rounds_grow_and_end_at_max_labels():
+    growing = qr.simulate(GaussianNB(), X, Y, strategies=["random"], seeds=1, growth=0.5, max_labels=70)
+    assert growing.curves[0].n_labels.tolist() == [10, 20, 30, 45, 67, 70]
+
+
+def test_the_model_given_is_left_alone():
+    model = GaussianNB()
+    before = vars(clone(model)).copy()
+    qr.simulate(model, X, Y, seeds=1, max_labels=20)
+    assert vars(model) == before
+
+
+def test_margin_saves_labels_on_digits():
+    digits, y = load_digits(n_class=6, return_X_y=True)
+    model = GaussianNB(var_smoothing=1e-2)
+    simulation = qr.simulate(model, digits, y, strategies=["random", "margin"], seeds=5, max_labels=200)
+    assert simulation.saved("margin", 0.98) > 0.1
+    assert simulation.compare("margin").wins >= 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": [0, 1]}, "y: expected one label for each of the 150 rows of X, got 2"),
+        ({"strategies": []}, "strategies: expected at least one, got none"),
+        ({"strategies": ["marjin"]}, "strategy: expected .* got 'marjin'"),
+        ({"seeds": 0}, "seeds: expected at least one, got none"),
+        ({"test_size": 1.0}, "test_size: expected a share between 0 and 1, got 1.0"),
+        ({"growth": -1.0}, "growth: expected a share of 0 or more, got -1.0"),
+        ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),
+        ({"y": [0] * 150}, "y: expected two classes or more in the pool of seed 0, got {0}"),
+        ({"strategies": ["marjin"], "n_jobs": 2}, "strategy: expected .* got 'marjin'"),
+    ],
+)
+def test_arguments_that_cannot_work_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        qr.simulate(GaussianNB(), **{"X": X, "y": Y, "seeds": 1, "max_labels": 20} | arguments)
+
+
+def test_a_bar_is_shown_on_request_alone(capsys):
+    qr.simulate(GaussianNB(), X, Y, seeds=1, max_labels=20)
+    assert capsys.readouterr().err == ""
+    qr.simulate(GaussianNB(), X, Y, seeds=1, max_labels=20, progress=True)
+    assert "simulating: 100%" in capsys.readouterr().err
+
+
+# What is read from the curves
+
+
+@pytest.fixture
+def simulation():
+    return Simulation(
+        "accuracy",
+        (
+            curve("random", 0, [10, 20, 40], [0.5, 0.7, 0.9]),
+            curve("random", 1, [20, 30, 40], [0.6, 0.7, 0.8]),
+            curve("margin", 0, [10, 20, 40], [0.5, 0.9, 1.0]),
+            curve("margin", 1, [10, 20, 40], [0.4, 0.5, 0.8]),
+        ),
+        {0: 1.0, 1: 0.8},
+    )
+
+
+def test_labels_to_reach_a_share_of_the_full_data(simulation):
+    assert simulation.labels_to_reach("random", 0.9).tolist() == [40, 40]
+    assert simulation.labels_to_reach("margin", 0.9).tolist() == [20, 40]
+    assert simulation.labels_to_reach("random", 0.95).tolist() == [math.inf, 40]
+    assert simulation.saved("margin", 0.9) == pytest.approx(1 - 30 / 40)
+    assert simulation.saved("margin", 0.9, baseline="margin") == 0
+    assert math.isnan(simulation.saved("margin", 0.95))
+
+
+def test_areas_are_over_what_all_curves_have(simulation):
+    for strategy in simulation.strategies:
+        expected = []
+        for each in simulation.of(strategy):
+            grid = np.linspace(20, 40, 200_001)
+            expected.append(np.interp(grid, each.n_labels, each.values).mean())
+        np.testing.assert_allclose(simulation.area(strategy), expected, rtol=1e-5)
+
+
+def test_a_band_has_the_quartiles_of_each_number_of_labels(simulation):
+    n_labels, low, median, high = simulation.band("random")
+    assert n_labels.tolist() == list(range(20, 41))
+    at_30 = [0.8, 0.7]
+    assert [low[10], median[10], high[10]] == pytest.approx(np.quantile(at_30, [0.25, 0.5, 0.75]))
+
+
+@pytest.mark.parametrize("counts", [(10, 0), (9, 1), (5, 5), (3, 7), (1, 0), (0, 0), (0, 12)])
+def test_wins_have_the_p_of_the_sign_test(counts):
+    wins, losses = counts
+    gains = [0.1] * wins + [-0.1] * losses + [0.0] * 2
+    seeds = range(len(gains))
+    simulation = Simulation(
+        "accuracy",
+        (
+            *(curve("random", seed, [10, 20], [0.5, 0.5]) for seed in seeds),
+            *(curve("margin", seed, [10, 20], [0.5, 0.5 + gains[seed]]) for seed in seeds),
+        ),
+        dict.fromkeys(seeds, 1.0),
+    )
+    compared = simulation.compare("margin")
+    assert compared[:3] == (wins, 2, losses)
+    expected = stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    assert compared.p == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_table_lines_up(simulation):
+    lines = simulation.table(shares=(0.9, 0.95)).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    header, random, margin = (line.split("  ") for line in lines)
+    assert [cell.strip() for cell in header if cell.strip()] == [
+        *("strategy", "labels to 90%", "quartiles", "saved", "labels to 95%", "quartiles", "saved"),
+        *("area", "won-tied-lost", "p", "seconds"),
+    ]
+    assert [cell.strip() for cell in random if cell.strip()] == [
+        *("random", "40", "40-40", "-", "never", "never-never", "-", "0.7500", "-", "-", "1.0")
+    ]
+    assert [cell.strip() for cell in margin if cell.strip()] == [
+        *("margin", "30", "25-35", "25%", "40", "40-40", "-", "0.8000", "1-0-1", "1.000", "1.0")
+    ]
+
+
+def test_the_first_strategy_is_the_baseline_where_none_is_random():
+    simulation = qr.simulate(GaussianNB(), X, Y, strategies=["gini", "margin"], seeds=1, max_labels=20)
+    assert simulation.baseline == "gini"
+
+
+def test_curves_go_to_csv(simulation, tmp_path):
+    simulation.to_csv(tmp_path / "curves.csv")
+    with open(tmp_path / "curves.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["strategy", "seed", "n_labels", "accuracy", "full_data_accuracy"]
+    assert rows[0] == ["random", "0", "10", "0.5", "1.0"]
+    assert rows[-1] == ["margin", "1", "40", "0.8", "0.8"]
+    assert len(rows) == 12
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_curves_are_drawn(simulation, tmp_path, suffix):
+    path = tmp_path / f"curves.{suffix}"
+    simulation.plot(path, title="Iris")
+    assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+
+
+def test_an_unknown_strategy_is_named(simulation):
+    with pytest.raises(ValueError, match=r"strategy: expected one of \('random', 'margin'\), got 'gini'"):
+        simulation.area("gini")
+
+
+# The picture of a campaign
+
+
+def test_a_campaign_is_drawn_as_it_went():
+    answers = Y.tolist()
+    answers[0] = qr.ABSTAIN
+    learner = qr.ActiveLearner(GaussianNB(), X, batch_size=30, validation=(X, Y), seed=0)
+    list(learner.run(qr.oracle.Known(answers)))
+    metrics, asked = learning_curve(learner.history).axes
+    (accuracy,) = metrics.get_lines()
+    assert accuracy.get_xdata().tolist() == [round.n_labels for round in learner.history]
+    assert accuracy.get_ydata().tolist() == [round.metrics["accuracy"] for round in learner.history]
+    last = {line.get_label(): line.get_ydata()[-1] for line in asked.get_lines()}
+    assert last == {"0": 49, "1": 50, "2": 50, "abstained": 1}
+
+
+def test_no_history_is_no_picture():
+    with pytest.raises(ValueError, match="history: expected at least one round, got none"):
+        learning_curve([])

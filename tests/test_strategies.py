@@ -1,0 +1,301 @@
+"""How a batch is picked: names, functions and what they combine to, against the functions of `querist`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import querist as qr
+from querist._strategies import PRESETS, SELECTIONS
+from sklearn.naive_bayes import GaussianNB
+
+N = 50
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 3))
+PROBA = RNG.dirichlet(np.ones(4), size=N)
+KNOWN = {3: 0, 8: 1, 21: 2}
+FREE = np.setdiff1d(np.arange(N), list(KNOWN))
+MARGIN = qr.margin(PROBA)
+DENSITY = qr.information_density(X, shift=True)
+MEMBERS = RNG.dirichlet(np.ones(4), size=(5, N))
+
+
+def proba(_rows):
+    return PROBA
+
+
+def asked(model=proba, k=8, **options):
+    learner = qr.ActiveLearner(model, X, **({"labels": KNOWN, "batch_size": k, "seed": 5} | options))
+    return learner.ask()
+
+
+def same(batch, picks):
+    assert batch.indices.tolist() == picks.indices.tolist()
+    assert batch.scores.tolist() == picks.values.tolist()
+
+
+LABELED = list(KNOWN)
+EXPECTED = {
+    "core_set": lambda: qr.select.k_center(X, 8, labeled=LABELED),
+    "facility_location": lambda: qr.select.facility_location(X, 8, labeled=LABELED),
+    "ranked_batch": lambda: qr.select.ranked_batch(MARGIN, X, 8, labeled=LABELED),
+    "mmr": lambda: qr.select.mmr(MARGIN, X, 8, labeled=LABELED),
+    "information_density": lambda: qr.select.top_k(MARGIN * DENSITY, 8, available=FREE),
+    "margin": lambda: qr.select.top_k(MARGIN, 8, available=FREE),
+    "gini": lambda: qr.select.top_k(qr.gini(PROBA), 8, available=FREE),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_name_is_what_its_functions_give(name):
+    same(asked(strategy=name), EXPECTED[name]())
+
+
+@pytest.mark.parametrize("name", ["bald", "vote_entropy", "consensus_margin"])
+def test_a_committee_by_its_name(name):
+    scores = qr.committee_scores(MEMBERS, [name])[name]
+    same(asked(lambda _: MEMBERS, strategy=name), qr.select.top_k(scores, 8, available=FREE))
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        ("power_margin", lambda seed: qr.select.power(MARGIN, 8, seed=seed, available=FREE)),
+        ("k_means_pp", lambda seed: qr.select.k_means_pp(X, 8, labeled=LABELED, seed=seed)),
+        ("badge", lambda seed: qr.select.badge(PROBA, X, 8, available=FREE, seed=seed)),
+    ],
+)
+def test_what_is_drawn_follows_the_seed(name, law):
+    seen = []
+
+    def strategy(context):
+        seen.append(context.seed)
+        return context.pick(name)
+
+    same(asked(strategy=strategy), law(seen[0]))
+    assert asked(strategy=name).indices.tolist() == asked(strategy=name).indices.tolist()
+    assert asked(strategy=name).indices.tolist() != asked(strategy=name, seed=6).indices.tolist()
+
+
+def test_power_sampling_draws_where_no_score_is_above_zero():
+    certain = np.tile([1.0, 0.0], (N, 1))
+    assert len(set(asked(lambda _: certain, strategy="power_margin").indices)) == 8
+    certain[7] = 0.5
+    assert asked(lambda _: certain, strategy="power_margin").indices.tolist() == [7]
+
+
+def test_herding_is_reached_by_name(monkeypatch):
+    """Whatever the core offers under these names is called with what it needs."""
+
+    def max_herding(features, k, *, labeled, available, gamma="scale"):
+        assert features is X
+        assert labeled.tolist() == LABELED
+        return qr.Picks(np.flatnonzero(available)[:k], np.ones(k))
+
+    def uncertainty_herding(scores, features, k, *, labeled, available):
+        assert scores.tolist() == MARGIN.tolist()
+        return max_herding(features, k, labeled=labeled, available=available)
+
+    for method in (max_herding, uncertainty_herding):
+        monkeypatch.setattr(qr.select, method.__name__, method, raising=False)
+        assert asked(strategy=method.__name__).indices.tolist() == FREE[:8].tolist()
+
+
+def test_score_density_and_selection_compose():
+    batch = asked(score="entropy", density="knn_density", select="k_center")
+    weights = qr.density_weighted(qr.entropy(PROBA), qr.knn_density(X, 10))
+    same(batch, qr.select.k_center(X, 8, labeled=LABELED, weights=weights))
+
+
+def test_parts_may_be_functions():
+    def last_class(proba):
+        return proba[:, -1]
+
+    def norm(features):
+        return np.linalg.norm(features, axis=1)
+
+    def two_best(context):
+        return qr.select.top_k(context.scores, 2, available=context.available)
+
+    batch = asked(score=last_class, density=norm, select=two_best)
+    scores = PROBA[:, -1] * np.linalg.norm(X, axis=1)
+    same(batch, qr.select.top_k(scores, 2, available=FREE))
+
+
+def test_density_alone_is_a_score():
+    same(asked(score=None, density="information_density"), qr.select.top_k(DENSITY, 8, available=FREE))
+
+
+class TestFeatures:
+    def test_an_array(self):
+        features = RNG.normal(size=(N, 2)).astype(np.float32)
+        batch = asked(strategy="core_set", embed=features)
+        same(batch, qr.select.k_center(features, 8, labeled=LABELED))
+
+    def test_a_function_is_called_in_chunks_and_anew_for_each_batch(self):
+        calls = []
+
+        def double(rows):
+            calls.append(len(rows))
+            return rows * 2
+
+        learner = qr.ActiveLearner(
+            GaussianNB(), X, labels=KNOWN, strategy="core_set", embed=double, chunk=30, batch_size=8
+        )
+        batch = learner.ask()
+        same(batch, qr.select.k_center(X * 2, 8, labeled=LABELED))
+        assert calls == [30, 20]
+        learner.tell(batch, [0] * 8)
+        learner.ask()
+        assert calls == [30, 20] * 2
+
+    @pytest.mark.parametrize(
+        ("embed", "message"),
+        [
+            (X[:7], r"embed: expected shape \(50, d\).*got float64 of shape \(7, 3\)"),
+            (
+                lambda rows: rows[:, 0],
+                r"embed <lambda>: expected an array of shape \(50, d\).*got shape \(50,\)",
+            ),
+        ],
+    )
+    def test_a_wrong_one_is_named(self, embed, message):
+        with pytest.raises(ValueError, match=message):
+            asked(strategy="core_set", embed=embed)
+
+    def test_what_is_no_matrix_needs_one(self):
+        learner = qr.ActiveLearner(proba, ["a text"] * N, strategy="core_set")
+        with pytest.raises(ValueError, match=r"embed: expected features.*as X is not a 2-D array of floats"):
+            learner.ask()
+
+
+class TestFunctions:
+    def test_a_schedule_is_a_function_of_the_number(self):
+        def schedule(context):
+            return context.pick("core_set" if context.number == 1 else "margin")
+
+        learner = qr.ActiveLearner(proba, X, labels=KNOWN, strategy=schedule, batch_size=8)
+        first = learner.ask()
+        same(first, EXPECTED["core_set"]())
+        learner.tell(first, [0] * 8)
+        free = np.setdiff1d(FREE, first.indices)
+        same(learner.ask(), qr.select.top_k(MARGIN, 8, available=free))
+
+    def test_a_context_tells_what_is_known(self):
+        def strategy(context):
+            assert (context.number, context.k, context.labels) == (1, 8, KNOWN)
+            assert context.labeled.tolist() == sorted(KNOWN)
+            assert np.flatnonzero(context.available).tolist() == FREE.tolist()
+            assert context.proba.tolist() == PROBA.tolist()
+            assert context.scores.tolist() == MARGIN.tolist()
+            assert context.features is X
+            return context.pick("margin", k=3)
+
+        assert len(asked(strategy=strategy)) == 3
+
+    def test_a_function_waits_for_the_first_fit_only_where_it_asks_for_it(self):
+        def strategy(context):
+            assert context.is_cold
+            return context.pick("margin")
+
+        assert np.isnan(asked(GaussianNB(), labels=None, strategy=strategy).scores).all()
+
+    @pytest.mark.parametrize(
+        ("returned", "error", "message"),
+        [
+            ([1, 2], TypeError, "strategy own: expected querist.Picks, got list"),
+            (([1, 3], [0.1, 0.2]), ValueError, "available rows, got 3 at place 1"),
+            (([1, N], [0.1, 0.2]), ValueError, "available rows, got 50 at place 1"),
+            (([1, 1], [0.1, 0.2]), ValueError, r"each row once, got \[1, 1\]"),
+            (([1, 2], [0.1]), ValueError, r"values of shape \(1,\)"),
+            (([0.5], [0.1]), ValueError, "row numbers and as many values, got float64"),
+            ((np.empty(0, int), []), ValueError, "expected 1 to 8 rows, got 0"),
+            ((FREE[:9], np.zeros(9)), ValueError, "expected 1 to 8 rows, got 9"),
+        ],
+    )
+    def test_what_it_returns_is_checked(self, returned, error, message):
+        def own(_):
+            return returned
+
+        with pytest.raises(error, match=message):
+            asked(strategy=own)
+
+
+class TestExploration:
+    def test_a_share_is_random(self):
+        batch = asked(k=20, epsilon=0.25)
+        wise = qr.select.top_k(MARGIN, 15, available=FREE)
+        assert batch.indices[:15].tolist() == wise.indices.tolist()
+        assert np.isnan(batch.scores[15:]).all()
+        assert len(set(batch.indices)) == 20
+
+    def test_of_one_item_it_is_the_chance(self):
+        random = sum(np.isnan(asked(k=1, epsilon=0.3, seed=seed).scores[0]) for seed in range(300))
+        assert 60 <= random <= 120
+
+    def test_all_of_it_needs_no_model(self):
+        def never(_):
+            raise AssertionError("asked")
+
+        assert len(asked(never, epsilon=1)) == 8
+
+    @pytest.mark.parametrize("epsilon", [-0.1, 1.5])
+    def test_a_wrong_share_is_named(self, epsilon):
+        with pytest.raises(ValueError, match="epsilon: expected"):
+            asked(epsilon=epsilon)
+
+
+class TestColdStart:
+    def test_diverse(self):
+        batch = asked(GaussianNB(), labels={4: 0}, cold="diverse")
+        same(batch, qr.select.k_center(X, 8, labeled=[4]))
+
+    def test_groups_take_turns(self):
+        groups = np.repeat(["a", "b", "c"], [40, 8, 2])
+        learner = qr.ActiveLearner(GaussianNB(), X, labels={49: 0}, groups=groups, batch_size=8, seed=1)
+        batch = learner.ask()
+        count = dict(zip(*np.unique(groups[batch.indices], return_counts=True), strict=True))
+        assert count["c"] == 1, "the other one is answered"
+        assert sorted(count.values()) == [1, 3, 4]
+        other = qr.ActiveLearner(GaussianNB(), X, labels={49: 0}, groups=groups, batch_size=8, seed=2)
+        assert batch.indices.tolist() != other.ask().indices.tolist()
+
+    def test_a_strategy_without_a_model_does_not_wait(self):
+        same(asked(GaussianNB(), labels={4: 0}, strategy="core_set"), qr.select.k_center(X, 8, labeled=[4]))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [({"cold": "warm"}, "cold: expected"), ({"groups": [1, 2]}, r"groups: expected shape \(50,\)")],
+    )
+    def test_a_wrong_one_is_named(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            asked(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "margins"}, "strategy: expected a function of the context or one of.*'margins'"),
+        ({"select": "best"}, "select: expected a function or one of.*'best'"),
+        ({"density": "cosine"}, "density: expected a function or one of.*'cosine'"),
+        ({"score": "bold"}, "score: expected a function or one of.*'bold'"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known(options, message):
+    with pytest.raises(ValueError, match=message):
+        asked(**options)
+
+
+def test_a_selection_by_scores_needs_one():
+    with pytest.raises(ValueError, match="score: expected one for this selection, got None"):
+        asked(score=None)
+
+
+@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"variance", "max_herding", "uncertainty_herding"}))
+def test_every_name_runs_to_the_end_of_the_pool(name):
+    learner = qr.ActiveLearner(lambda _: MEMBERS, X, strategy=name, batch_size=17, epsilon=0.1)
+    list(learner.run(lambda indices, _: indices % 3))
+    assert learner.n_labels == N
+
+
+def test_every_selection_has_a_name_of_the_field():
+    assert {recipe.get("select", "top_k") for recipe in PRESETS.values()} == set(SELECTIONS)
