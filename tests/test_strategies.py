@@ -83,21 +83,9 @@ def test_power_sampling_draws_where_no_score_is_above_zero():
     assert asked(lambda _: certain, strategy="power_margin").indices.tolist() == [7]
 
 
-def test_herding_is_reached_by_name(monkeypatch):
-    """Whatever the core offers under these names is called with what it needs."""
-
-    def max_herding(features, k, *, labeled, available, gamma="scale"):
-        assert features is X
-        assert labeled.tolist() == LABELED
-        return qr.Picks(np.flatnonzero(available)[:k], np.ones(k))
-
-    def uncertainty_herding(scores, features, k, *, labeled, available):
-        assert scores.tolist() == MARGIN.tolist()
-        return max_herding(features, k, labeled=labeled, available=available)
-
-    for method in (max_herding, uncertainty_herding):
-        monkeypatch.setattr(qr.select, method.__name__, method, raising=False)
-        assert asked(strategy=method.__name__).indices.tolist() == FREE[:8].tolist()
+def test_herding_covers_by_features_and_what_is_uncertain():
+    same(asked(strategy="max_herding"), qr.select.max_herding(X, 8, labeled=LABELED))
+    same(asked(strategy="uncertainty_herding"), qr.select.uncertainty_herding(MARGIN, X, 8, labeled=LABELED))
 
 
 def test_score_density_and_selection_compose():
@@ -290,7 +278,7 @@ def test_a_selection_by_scores_needs_one():
         asked(score=None)
 
 
-@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"variance", "max_herding", "uncertainty_herding"}))
+@pytest.mark.parametrize("name", sorted(set(PRESETS) - {"variance"}))
 def test_every_name_runs_to_the_end_of_the_pool(name):
     learner = qr.ActiveLearner(lambda _: MEMBERS, X, strategy=name, batch_size=17, epsilon=0.1)
     list(learner.run(lambda indices, _: indices % 3))

@@ -13,8 +13,8 @@ array([0.69314718, 0.32508297, 0.        ])
 array([0, 1])
 """
 
-from querist._balance import Balance, ClassStarvedWarning
 from querist import oracle, select, stop
+from querist._balance import Balance, ClassStarvedWarning
 from querist._change import expected_gradient_length, variance_reduction
 from querist._committee import (
     bald,

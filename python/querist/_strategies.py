@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,19 +56,6 @@ def _power(context: Context) -> Picks:
     return select.power(scores, k, seed=context.seed, available=possible)
 
 
-def _max_herding(context: Context) -> Picks:
-    method = cast(Any, select).max_herding
-    return cast(
-        Picks, method(context.features, context.k, labeled=context.taken, available=context.available)
-    )
-
-
-def _uncertainty_herding(context: Context) -> Picks:
-    method = cast(Any, select).uncertainty_herding
-    options = {"labeled": context.taken, "available": context.available}
-    return cast(Picks, method(context.scores, context.features, context.k, **options))
-
-
 SELECTIONS: dict[str, Pick] = {
     "random": draw,
     "top_k": lambda c: select.top_k(c.scores, c.k, available=c.available),
@@ -87,8 +74,10 @@ SELECTIONS: dict[str, Pick] = {
     "ranked_batch": lambda c: select.ranked_batch(
         c.scores, c.features, c.k, labeled=c.taken, available=c.available
     ),
-    "max_herding": _max_herding,
-    "uncertainty_herding": _uncertainty_herding,
+    "max_herding": lambda c: select.max_herding(c.features, c.k, labeled=c.taken, available=c.available),
+    "uncertainty_herding": lambda c: select.uncertainty_herding(
+        c.scores, c.features, c.k, labeled=c.taken, available=c.available
+    ),
 }
 
 
