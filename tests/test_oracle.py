@@ -192,9 +192,7 @@ PERSON = """
     learner = qr.ActiveLearner(lambda X: np.stack([X, 1 - X], axis=1), pool, batch_size=4)
     prompt = qr.oracle.Prompt(["cat", "dog"], show=lambda index: f"item {index}")
     try:
-        batch = learner.ask()
-        for index, label in prompt(batch.indices, pool[batch.indices]):
-            learner.tell([index], [label])
+        list(learner.run(prompt, stop=qr.stop.MaxRounds(1)))
     finally:
         print("told", learner.labels, "open", learner.ask().indices.tolist())
 """
@@ -259,6 +257,27 @@ def test_a_person_at_a_terminal(keys, told, code):
         # A signal that comes between the question and the read is seen after the next one: CPython's way.
         terminal.wait_for(f"told {told}", again="\x03" if key == "\x03" else "")
         assert terminal.exit_code() == code
+
+
+def test_a_run_tells_each_answer_as_it_comes():
+    learner = a_learner()
+    seen = []
+
+    def one_by_one(indices, rows):
+        for index in reversed(indices.tolist()):
+            yield index, "cat"
+            seen.append((index, learner.labels.get(index)))
+
+    rounds = list(learner.run(one_by_one))
+    assert [round.n_labels for round in rounds] == [4, 8, 10]
+    assert [label for _, label in seen] == ["cat"] * 10
+
+
+def test_an_oracle_that_ends_early_ends_the_run_with_the_batch_open():
+    learner = a_learner()
+    assert list(learner.run(lambda indices, _: iter([(indices[1], "cat")]))) == []
+    assert learner.labels == {1: "cat"}
+    assert learner.ask().indices.tolist() == [0, 2, 3]
 
 
 # Files

@@ -18,8 +18,8 @@ EXTRA = ("sklearn", "scipy", "matplotlib", "tqdm")  # the packages of the extra 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the given arguments, by default the process's; give its exit code.
 
-    0 is success, 1 a journal or data that cannot be used, 2 a wrong argument or a missing extra, 130 an end by
-    Ctrl-C.
+    0 is success, 1 a journal or data that cannot be used, 2 a wrong argument or a missing extra, 130 an end
+    by Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "info":

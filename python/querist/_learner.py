@@ -510,7 +510,9 @@ class ActiveLearner:
         Parameters
         ----------
         oracle : callable
-            From pool indices and their rows to a label, or `ABSTAIN`, for each.
+            From pool indices and their rows to a label, or `ABSTAIN`, for each; or to an iterator of (index,
+            label), each of which is told as it comes. One that ends early ends the run, and the batch stays
+            open: for a person who has had enough.
         stop : callable, optional
             From `history` to whether to stop, called after each round. An exhausted pool always
             stops.
@@ -539,12 +541,24 @@ class ActiveLearner:
                 except PoolExhausted:
                     return
                 n_rounds = len(self.history)
-                self.tell(batch, oracle(batch.indices, self._pool.take(batch.indices)))
+                answers = oracle(batch.indices, self._pool.take(batch.indices))
+                if not isinstance(answers, Iterator):
+                    self.tell(batch, answers)
+                elif not self._tell_each(batch, answers):
+                    return
                 if self._is_due():
                     self.fit()
                 if len(self.history) > n_rounds:  # not if the lease ran out for another process
                     show(self.history[-1])
                     yield self.history[-1]
+
+    def _tell_each(self, batch: Batch, answers: Iterator[tuple[int, Label]]) -> bool:
+        """Tell answers as they come, and whether there was one for each item."""
+        told = set()
+        for index, label in answers:
+            self.tell(batch.only(batch.indices == index), [label])
+            told.add(index)
+        return told.issuperset(batch.indices.tolist())
 
     def _now(self) -> float:
         return self._clock + monotonic()

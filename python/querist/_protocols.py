@@ -5,7 +5,7 @@ None of them needs to know querist: anything of the right shape will do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -51,8 +51,9 @@ ScoreFunction: TypeAlias = Callable[[Any], Any]
 
 Score: TypeAlias = Literal["random", "variance"] | ScoreName | CommitteeName | ScoreFunction
 
-Oracle: TypeAlias = Callable[[NDArray[np.int64], Any], Labels]
-"""From pool indices and their rows to one label (or `querist.ABSTAIN`) for each."""
+Oracle: TypeAlias = Callable[[NDArray[np.int64], Any], "Labels | Iterator[tuple[int, Label]]"]
+"""From pool indices and their rows to one label (or `querist.ABSTAIN`) for each, or to an iterator of
+(index, label): what takes its time, as a person does, gives each answer as it comes."""
 
 StopRule: TypeAlias = "Callable[[Sequence[Round]], bool]"
 """From the rounds so far, at least one, to whether they are enough."""
