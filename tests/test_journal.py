@@ -345,8 +345,8 @@ class TestTwoProcesses:
         assert mine.ticket.startswith("2-")
         assert not set(mine.indices) & set(stolen[0].indices)
 
-    def test_real_ones_may_tell_at_once(self, path):
-        begin(path, labels={0: "cat"}).close()
+    def test_real_ones_may_ask_and_tell_at_once(self, path):
+        begin(path).close()
         source = """
             import sys
             import numpy as np
@@ -355,21 +355,25 @@ class TestTwoProcesses:
             path, own = sys.argv[1], int(sys.argv[2])
             X = np.load(path + ".npy")
             learner = qr.ActiveLearner.resume(GaussianNB(), X, journal=path, batch_size=4)
-            for index in range(own, 60, 3):
-                learner.tell([index], [index], annotator=own)
+            try:
+                while True:
+                    batch = learner.ask(k=3, annotator=own)
+                    print(*batch.indices)
+                    learner.tell(batch, ["cat" if index % 2 else "cow" for index in batch.indices])
+            except qr.PoolExhausted:
+                learner.close()
         """
         np.save(f"{path}.npy", X)
-        running = [child.start(source, str(path), str(own)) for own in range(3)]
-        for process in running:
-            code, _, err = child.finish(process)
+        asked = []
+        for process in [child.start(source, str(path), str(own)) for own in range(3)]:
+            code, out, err = child.finish(process)
             assert code == 0, err
+            asked += map(int, out.split())
+        assert sorted(asked) == list(range(N)), "each row was asked of one process, once"
         again = resume(path)
-        assert again.labels == {index: index for index in range(N)}
-        assert [answer.annotator for answer in sorted(again.record[1:], key=lambda a: a.index)] == [
-            0,
-            1,
-            2,
-        ] * 20
+        assert again.labels == {index: "cat" if index % 2 else "cow" for index in range(N)}
+        assert len(again.record) == N
+        assert sum(map(len, again.history)) == N
 
     @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
     def test_a_fork_does_not_share_the_file(self, path):
