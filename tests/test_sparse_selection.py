@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import querist as qr
-from reference import bits
+from reference import bits, dirichlet
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -24,6 +24,7 @@ def documents(n):
 
 TEXTS = documents(250)
 SCORES = np.random.default_rng(1).random(250)
+PROBA = dirichlet(250, 3)
 methods = {
     "k_center": lambda x, **more: select.k_center(x, 30, labeled=[3, 5], **more),
     "k_center, cosine": lambda x, **more: select.k_center(x, 30, metric="cosine", weights=SCORES, **more),
@@ -31,6 +32,7 @@ methods = {
     "mmr": lambda x, **more: select.mmr(SCORES, x, 30, **more),
     "ranked_batch": lambda x, **more: select.ranked_batch(SCORES, x, 30, labeled=[8], **more),
     "k_means_pp": lambda x, **more: select.k_means_pp(x, 30, seed=4, **more),
+    "badge": lambda x, **more: select.badge(PROBA, x, 20, seed=4, **more),
     "facility_location": lambda x, **more: select.facility_location(x, 12, gamma=0.5, **more),
     "facility_location, cosine": lambda x, **more: select.facility_location(x, 12, kernel="cosine", **more),
     "max_herding": lambda x, **more: select.max_herding(x, 12, labeled=[2], **more),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import querist as qr
 from querist._strategies import PRESETS, SELECTIONS
+from scipy import sparse
 from sklearn.naive_bayes import GaussianNB
 
 N = 50
@@ -152,7 +153,7 @@ class TestFeatures:
 
     def test_what_is_no_matrix_needs_one(self):
         learner = qr.ActiveLearner(proba, ["a text"] * N, strategy="core_set")
-        with pytest.raises(ValueError, match=r"embed: expected features.*as X is not a 2-D array of floats"):
+        with pytest.raises(ValueError, match=r"embed: expected features.*as X is not a matrix of floats"):
             learner.ask()
 
 
@@ -287,3 +288,13 @@ def test_every_name_runs_to_the_end_of_the_pool(name):
 
 def test_every_selection_has_a_name_of_the_field():
     assert {recipe.get("select", "top_k") for recipe in PRESETS.values()} == set(SELECTIONS)
+
+
+def test_a_sparse_pool_is_its_own_features():
+    csr = sparse.csr_array(np.where(X > 0, X, 0))
+    for name in ("core_set", "badge", "ranked_batch", "mmr", "max_herding", "information_density"):
+        options = {"strategy": name, "labels": dict.fromkeys(LABELED, "a"), "seed": 1, "batch_size": 8}
+        batch = qr.ActiveLearner(lambda _: PROBA, csr, **options).ask()
+        dense = qr.ActiveLearner(lambda _: PROBA, csr.toarray(), **options).ask()
+        assert batch.indices.tolist() == dense.indices.tolist(), name
+        assert batch.explain() == dense.explain(), name

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._arguments import described
-from querist._arrays import as_array
+from querist._arrays import as_array, as_matrix, is_sparse
 from querist._density import information_density, knn_density
 from querist._pool import Pool
 
@@ -41,32 +41,34 @@ class Features:
     def __init__(self, pool: Pool, embed: Embed | None) -> None:
         self._pool = pool
         self._embed = embed if callable(embed) else None
-        self._given: NDArray[Any] | None = None
+        self._given: Any = None
         self._densities: dict[Any, NDArray[Any]] = {}
         if embed is None:
             kind = getattr(getattr(pool.X, "dtype", None), "kind", "")
             if isinstance(pool.X, np.ndarray) and kind == "f" and pool.X.ndim == 2:
                 self._given = pool.X
+            elif is_sparse(pool.X) and kind == "f":
+                self._given = as_matrix(pool.X, "X")
         elif self._embed is None:
-            self._given = as_array(embed, "embed")
-            if self._given.ndim != 2 or len(self._given) != len(pool):
+            self._given = as_matrix(embed, "embed")
+            if self._given.ndim != 2 or self._given.shape[0] != len(pool):
                 raise ValueError(
                     f"embed: expected shape ({len(pool)}, d), a row for each row of the pool, got "
                     f"{described(self._given)}"
                 )
 
     @property
-    def given(self) -> NDArray[Any] | None:
+    def given(self) -> Any:
         """The features that are there without asking a function."""
         return self._given
 
-    def now(self) -> NDArray[Any]:
+    def now(self) -> Any:
         """Give the features; a function makes them anew, as it may look at the model."""
         if self._given is not None:
             return self._given
         if self._embed is None:
             raise ValueError(
-                "embed: expected features, (n, d) or a function of X, as X is not a 2-D array of floats"
+                "embed: expected features, (n, d) or a function of X, as X is not a matrix of floats"
             )
         return self._pool.mapped(self._embed, f"embed {getattr(self._embed, '__name__', '')}".strip())
 

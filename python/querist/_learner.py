@@ -42,6 +42,8 @@ from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted,
 from querist._strategies import Cold, Pick, Recipe, Strategy
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from querist._journal import Journal
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
@@ -86,7 +88,7 @@ class ActiveLearner:
         `context.pick("badge")`, or another name, by `context.number`.
     embed : (n, d) array or callable, optional
         The features that diversity and density use, or a function from rows of `X` to them, called anew for
-        each batch that needs them. By default `X` itself, if it is a 2-D array of floats.
+        each batch that needs them. By default `X` itself, if it is a matrix of floats, sparse or not.
     epsilon : float, default 0.0
         The share of each batch that is picked at random; of a fraction of an item, that is its chance.
     cold : {"random", "diverse"}, default "random"
@@ -368,6 +370,33 @@ class ActiveLearner:
         [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
         """
         return frame(self.history)
+
+    def plot(self) -> Figure:
+        """Draw the metrics, and the answers of each class so far, against the labels in hand.
+
+        Returns
+        -------
+        Figure
+            Of matplotlib; ``figure.savefig("curve.png")`` writes it.
+
+        Raises
+        ------
+        ValueError
+            If no round has ended.
+        ImportError
+            If matplotlib is not installed: `pip install 'querist[plot]'`.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], batch_size=1)
+        >>> _ = list(learner.run(qr.oracle.Known(["cat", "dog"])))
+        >>> len(learner.plot().axes)
+        2
+        """
+        from querist._plot import learning_curve
+
+        return learning_curve(self.history)
 
     def ask(self, k: int | None = None, *, annotator: Label | None = None) -> Batch:
         """Lease the items to label next, after fitting the model if it is time to.

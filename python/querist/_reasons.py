@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._arrays import is_sparse
+
 Reason: TypeAlias = Mapping[str, Any]
 
 # Multiplications of one product: so few that BLAS keeps to one thread. Its others would wait by spinning, and
@@ -38,7 +40,7 @@ def reasons(
     if predicted is not None:
         columns["predicted"] = predicted
     if features is not None:
-        picks = features[indices].astype(np.float64)
+        picks = _rows(features, indices)
         if labeled.size:
             columns["nearest_labeled"] = _nearest(picks, features, labeled).tolist()
         columns["nearest_picked"] = _nearest_before(picks)
@@ -82,11 +84,17 @@ def _words(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value:.4g}"
 
 
+def _rows(features: Any, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give some rows in float64, dense."""
+    rows = features[indices]
+    return np.asarray(rows.toarray() if is_sparse(rows) else rows, np.float64)
+
+
 def _nearest(picks: NDArray[Any], features: NDArray[Any], others: NDArray[np.int64]) -> NDArray[Any]:
     """Give the distance of each pick to the nearest of the other rows."""
     least, size = np.full(len(picks), np.inf), _block(picks)
     for start in range(0, len(others), size):
-        block = features[others[start : start + size]].astype(np.float64)
+        block = _rows(features, others[start : start + size])
         least = np.minimum(least, _distances(picks, block, _squares(picks, block).argmin(axis=1)))
     return least
 

@@ -189,8 +189,8 @@ def badge(
     proba : array_like, shape (n, c)
         Class probabilities, as for `entropy`.
     features : array_like, shape (n, d)
-        The model's last hidden layer: float16, bfloat16, float32 or float64, all finite. No bias column is
-        added.
+        The model's last hidden layer: float16, bfloat16, float32 or float64, all finite, or a
+        scipy sparse matrix. No bias column is added.
     k : int
         How many rows.
     available : array_like, optional
@@ -229,8 +229,8 @@ def badge(
     array([1, 0])
     """
     start = drawn_seed(seed)
-    array = as_array(features, "features")
-    limits = quotas(groups, quota, len(array) if array.ndim else 0, k)
+    array = as_matrix(features, "features")
+    limits = quotas(groups, quota, array.shape[0] if array.ndim else 0, k)
     indices, values, distances, sweeps = _core.badge(
         proba, array, k, available, limits, start, n_threads, deadline
     )

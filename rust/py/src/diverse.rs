@@ -342,14 +342,15 @@ pub(crate) fn badge<'py>(
     let limits = Limits::new(n_threads, deadline)?;
     let proba = arguments::array(proba, "proba")?;
     arguments::check_ndim(&proba, 2, "proba", "(n, c)")?;
-    let array = arguments::features(features, "features")?;
+    let pool = Matrix::of(features, "features")?;
+    let (n, d) = pool.shape();
     let k = arguments::count(k, "k")?;
-    let pickable = Pickable::new(available, quota, array.shape()[0])?;
+    let pickable = Pickable::new(available, quota, n)?;
     let open = || pickable.open();
     let (given, dtype) = capi::rows(&proba, "proba")?;
     let settings = (seed, tolerance(dtype));
-    let size = work(array.shape()[0], k, proba.shape()[1] + array.shape()[1]);
-    let found = match (given, capi::rows(&array, "features")?.0) {
+    let size = work(n, k, proba.shape()[1] + d);
+    let found = match (given, pool.rows("features")?) {
         (Floats::Single(proba), Floats::Single(rows)) => {
             call(py, &limits, size, |par| badge_of(&proba, &rows, k, open(), settings, par))?
         }
