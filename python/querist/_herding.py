@@ -68,7 +68,7 @@ def max_herding(
     --------
     >>> import numpy as np
     >>> import querist as qr
-    >>> pool = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0]])
+    >>> pool = np.array([[1.0, -0.1], [1.0, 0.0], [1.0, 0.1], [-1.0, 0.0]])
     >>> qr.select.max_herding(pool, 2).indices
     array([1, 3])
     """
