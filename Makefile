@@ -23,7 +23,7 @@ test: lint $(VENV)/.test ## Everything that must hold: format, lints, types, Rus
 
 .PHONY: bench
 bench: $(VENV)/.bench ## Rivals side by side, answers checked before anything is timed
-	$(BIN)/python -m pytest benches
+	$(BIN)/python -m pytest benches --record
 
 .PHONY: lint
 lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types

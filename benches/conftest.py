@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +84,7 @@ class Bench:
     interleaved = staticmethod(interleaved)
     scale = SCALE
     lines: list[tuple[str, ...]] = field(default_factory=list)
+    facts: list[dict[str, Any]] = field(default_factory=list)
 
     def add(
         self,
@@ -102,6 +104,16 @@ class Bench:
         verdict = "" if bar is None else "reached" if ratio >= bar else "SHORT"
         rate = "" if moved is None else f"{moved / theirs / 1e9:.1f}"
         wanted = "" if bar is None else f"{bar:g}"
+        self.facts.append(
+            {
+                "work": work,
+                "querist": ours,
+                "against": against,
+                "theirs": theirs,
+                "ratio": ratio,
+                "bar": bar,
+            }
+        )
         self.lines.append(
             (work, duration(ours), against, duration(theirs), rate, f"{ratio:.3g}", wanted, verdict)
         )
@@ -127,6 +139,11 @@ def duration(seconds: float) -> str:
 BENCH = Bench()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that keeps a run."""
+    parser.addoption("--record", action="store_true", help="write benches/record/ and docs/benchmarks.md")
+
+
 @pytest.fixture(name="bench", scope="session")
 def _bench() -> Bench:
     return BENCH
@@ -137,5 +154,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if BENCH.lines:
         terminalreporter.section("querist and its rivals, medians, taking turns")
         terminalreporter.write_line(str(BENCH))
+        if terminalreporter.config.getoption("--record") and SCALE == 1:
+            import record
+
+            terminalreporter.write_line(f"written: {record.write(BENCH.facts)}, docs/benchmarks.md")
         if SCALE != 1:
             terminalreporter.write_line(f"pools scaled by {SCALE:g}: not the numbers to reach")

@@ -638,7 +638,7 @@ class ActiveLearner:
         """Give the labelled rows and their labels, in the order of the pool."""
         indices = np.array(sorted(labels), dtype=np.int64)
         values = [labels[index] for index in indices.tolist()]
-        if any(isinstance(value, tuple) for value in values):  # one object each, not a row of a matrix
+        if tuple in set(map(type, values)):  # one object each, not a row of a matrix
             y = np.empty(len(values), object)
             y[:] = values
             return self._pool.take(indices), y
