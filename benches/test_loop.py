@@ -11,7 +11,6 @@ import pytest
 import querist as qr
 from sklearn.datasets import load_digits
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::querist.ClassStarvedWarning")
 
 
