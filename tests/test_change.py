@@ -272,3 +272,15 @@ def test_ties_go_to_the_lower_row():
     for first in range(0, 20, 4):
         copies = [i for i in order if first <= i < first + 4]
         assert copies == sorted(copies)
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e100])
+def test_features_whose_products_overflow_are_named(scale):
+    pool = np.random.default_rng(0).normal(size=(20, 3))
+    pool[7] = 9
+    for call in (
+        lambda: qr.variance_reduction(pool * scale, labeled=[]),
+        lambda: qr.select.variance_reduction(pool * scale, 3, labeled=[]),
+    ):
+        with pytest.raises(ValueError, match=r"features: row 7\b.*overflows"):
+            call()

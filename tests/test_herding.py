@@ -92,5 +92,10 @@ def test_bad_input_is_named():
             select.uncertainty_herding(np.where(np.arange(5) == 3, wrong, scores), pool, 1)
     with pytest.raises(ValueError, match=r"scores: expected shape \(5,\)"):
         select.uncertainty_herding(scores[:4], pool, 1)
+    with pytest.raises(TypeError, match="scores: expected numbers, got complex128"):
+        select.uncertainty_herding(scores.astype(complex), pool, 1)
+    for method in (lambda x: select.uncertainty_herding(scores, x, 1), lambda x: select.max_herding(x, 1)):
+        with pytest.raises(ValueError, match=r"features: expected shape \(n, d\)"):
+            method(pool[:, 0])
     with pytest.raises(ValueError, match="labeled"):
         select.uncertainty_herding(scores, pool, 1, labeled=np.ones((2, 3)))

@@ -112,6 +112,19 @@ def test_power_under_quotas_draws_in_proportion_among_what_is_open():
     assert chisquare(counts[possible], chances[possible] * 6000).pvalue > 1e-4
 
 
+def test_groups_may_have_names():
+    named = np.array(["a", "b", "c", "d", "e"])[(GROUPS + 4) // 3]
+    for given in (named, named.tolist()):
+        for quota, same in [(4, 4), ({"b": 1, "e": 2}, {-1: 1, 8: 2})]:
+            picks = select.k_center(POOL, 12, groups=given, quota=quota)
+            assert (
+                picks.indices.tolist()
+                == select.k_center(POOL, 12, groups=GROUPS, quota=same).indices.tolist()
+            )
+    with pytest.raises(ValueError, match="quota: group 'f' has no row"):
+        select.k_center(POOL, 12, groups=named, quota={"f": 1})
+
+
 def test_real_classes_stay_balanced():
     pool, groups = load_digits(return_X_y=True)
     picks = select.k_center(pool, 50, groups=groups, quota=0.1)
@@ -134,7 +147,7 @@ def test_bad_quotas_are_named():
 
     with pytest.raises(ValueError, match=r"groups: expected shape \(3,\)"):
         pick([0, 1], 1)
-    with pytest.raises(TypeError, match=r"groups: expected one integer a row"):
+    with pytest.raises(TypeError, match=r"groups: expected an integer or a string"):
         pick([0.5, 1.0, 2.0], 1)
     with pytest.raises(ValueError, match="quota: expected groups"):
         pick(None, 1)

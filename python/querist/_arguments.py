@@ -133,6 +133,8 @@ def checked_weights(weights: ArrayLike, n: int, argument: str = "weights") -> ND
 
     Raises
     ------
+    TypeError
+        If they are not numbers.
     ValueError
         If there are not n of them, or one is negative or infinite; NaN is let through.
     """
@@ -140,6 +142,9 @@ def checked_weights(weights: ArrayLike, n: int, argument: str = "weights") -> ND
     if array.shape != (n,):
         msg = f"{argument}: expected shape ({n},), got {array.shape}"
         raise ValueError(msg)
+    if not (array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"):
+        msg = f"{argument}: expected numbers, got {array.dtype}"
+        raise TypeError(msg)
     worth = np.ascontiguousarray(array, np.float64)
     wrong = (worth < 0) | np.isinf(worth)
     if wrong.any():

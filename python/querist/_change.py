@@ -144,8 +144,8 @@ def variance_reduction(
     TypeError
         If `features` does not hold floats, or `labeled` is none of what it may be.
     ValueError
-        If a shape does not fit, a feature is not finite, a labelled row is not in the pool or is there twice,
-        or `ridge` or `noise` is not above 0.
+        If a shape does not fit, a feature is not finite or so large that its products are not, a labelled row
+        is not in the pool or is there twice, or `ridge` or `noise` is not above 0.
     TimeoutError
         If the deadline passes.
 
@@ -167,9 +167,19 @@ def variance_reduction(
     time = Deadline(deadline)
     pool = as_array(features, "features")
     posterior = linear_posterior(pool, labeled, ridge, noise, n_threads=n_threads, deadline=time)
-    return _core.variance_reduction(
+    fall = _core.variance_reduction(
         pool, posterior.covariance, posterior.moment, posterior.noise, out, n_threads, time.left()
     )
+    check_range(fall, pool)
+    return fall
+
+
+def check_range(numbers: NDArray[Any], pool: NDArray[Any]) -> None:
+    """Raise, naming the largest row of the pool, if a number made of its products is not finite."""
+    if not np.isfinite(numbers).all():
+        row = int(np.abs(pool).max(axis=1).argmax())
+        msg = f"features: row {row} is so large that the variance overflows; scale the features"
+        raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +197,8 @@ class LinearPosterior:
     @property
     def moment(self) -> NDArray[np.float64]:
         """S M S, of which a candidate's gain is made."""
-        product = self.covariance @ self.second_moment @ self.covariance
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = self.covariance @ self.second_moment @ self.covariance
         return (product + product.T) / 2
 
 
@@ -214,6 +225,7 @@ def linear_posterior(
     n, d = pool.shape
     own, outside = labeled_rows(labeled, n, d)
     second_moment = _core.gram(pool, n_threads, deadline.left()) / max(n, 1)
+    check_range(second_moment, pool)
     precision = np.zeros((d, d))
     if outside is not None:
         precision += _core.gram(outside, n_threads, deadline.left())

@@ -149,6 +149,9 @@ def uncertainty_herding(
     """
     time = Deadline(deadline)
     array = as_matrix(features, "features")
+    if array.ndim != 2:
+        msg = f"features: expected shape (n, d), got {array.shape}"
+        raise ValueError(msg)
     worth = covered_weights(scores, array.shape[0], "scores")
     if gamma is None:
         width = _narrowing_gamma(array, labeled, n_threads, time)

@@ -15,7 +15,7 @@ from querist._arrays import as_array
 Limit: TypeAlias = int | float
 """At most so many rows of a group, or that share of the batch, rounded up."""
 
-Quota: TypeAlias = Limit | Mapping[int, Limit]
+Quota: TypeAlias = Limit | Mapping[int, Limit] | Mapping[str, Limit]
 """The limit of every group, or that of each group named, the others without one."""
 
 
@@ -27,7 +27,7 @@ def quotas(
     Raises
     ------
     TypeError
-        If the groups are not integers, or a limit is no number.
+        If the groups are neither integers nor strings, or a limit is no number.
     ValueError
         If one argument comes without the other, there are not n groups, a limit is out of range, or a group
         that has a limit has no row.
@@ -39,8 +39,8 @@ def quotas(
         msg = f"{given}: expected {missing} with it, got None"
         raise ValueError(msg)
     array = as_array(groups, "groups")
-    if array.dtype.kind not in "biu":
-        msg = f"groups: expected one integer a row, got {described(array)}"
+    if array.dtype.kind not in "biuU":
+        msg = f"groups: expected an integer or a string for each row, got {described(array)}"
         raise TypeError(msg)
     if array.shape != (n,):
         msg = f"groups: expected shape ({n},), one for each row, got {array.shape}"

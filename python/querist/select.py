@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from querist import _core
 from querist._arguments import still_open
 from querist._arrays import as_array
-from querist._change import linear_posterior
+from querist._change import check_range, linear_posterior
 from querist._deadline import Deadline
 from querist._facility_location import facility_location
 from querist._herding import max_herding, uncertainty_herding
@@ -56,7 +56,7 @@ def top_k(
     available : array_like, optional
         Rows that may be picked: booleans (n,), or row numbers, none twice. An empty one means none; None
         means all.
-    groups : array_like of int, shape (n,), optional
+    groups : array_like of int or str, shape (n,), optional
         The group of each row; comes with `quota`.
     quota : int, float or mapping, optional
         The most that the batch may hold of each group: a number of rows, or a share of k, rounded up (a float
@@ -182,4 +182,5 @@ def variance_reduction(
         n_threads,
         time.left(),
     )
+    check_range(values, pool)
     return Picks(indices, values, {"rows_scored": scored})
