@@ -40,9 +40,8 @@ format: $(VENV)/.lint ## Rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 
 .PHONY: wheel
-wheel: $(VENV)/.pip ## Build a release wheel into dist/
-	$(BIN)/pip install --quiet 'maturin>=1.16,<2'
-	$(BIN)/maturin build --release --locked --out dist
+wheel: $(VENV)/.wheel ## Build the release wheel and the sdist into dist/, twice over, checked and tried (Linux)
+	tools/wheel.sh $(BIN)
 
 .PHONY: clean
 clean: ## Remove everything that these targets make
@@ -68,4 +67,8 @@ $(VENV)/.bench: $(VENV)/.demo
 
 $(VENV)/.lint: $(VENV)/.demo
 	$(BIN)/pip install --quiet --group lint
+	touch $@
+
+$(VENV)/.wheel: $(VENV)/.pip
+	$(BIN)/pip install --quiet --group wheel
 	touch $@
