@@ -42,6 +42,8 @@
 //! assert_eq!(entropy, [std::f32::consts::LN_2, 0.0]);
 //! # Ok::<(), querist_core::error::Error>(())
 //! ```
+//!
+//! `examples/pick.rs` goes on from there to a diverse batch.
 
 pub mod change;
 pub mod density;
