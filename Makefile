@@ -8,7 +8,7 @@ SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
 demo: $(VENV)/.demo ## Active learning on handwritten digits, then a pool of a million rows
@@ -24,6 +24,10 @@ test: lint $(VENV)/.test ## Everything that must hold: format, lints, types, Rus
 .PHONY: bench
 bench: $(VENV)/.bench ## Rivals side by side, answers checked before anything is timed
 	$(BIN)/python -m pytest benches --record
+
+.PHONY: bench-check
+bench-check: $(VENV)/.demo ## Instructions of the main kernels, by valgrind, against benches/record/callgrind.json
+	$(BIN)/python benches/instructions.py
 
 .PHONY: lint
 lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types
