@@ -35,7 +35,6 @@ import querist as qr
 qr.entropy(np.full((500_000, 10), 0.1, np.float32), n_threads=4)
 import app as service
 service.MAX_BYTES = {LIMIT}
-service.SECONDS = 60.0
 app = service.app
 """
 
@@ -43,8 +42,8 @@ app = service.app
 class Server:
     """Gunicorn on a free port of this machine."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "preloaded.py").write_text(PRELOADED)
+    def __init__(self, folder: Path, seconds: float = 60.0) -> None:
+        (folder / "preloaded.py").write_text(f"{PRELOADED}\nservice.SECONDS = {seconds}\n")
         self.log = folder / "log"
         self.log.touch()
         where = ["--chdir", str(folder), "--error-logfile", str(self.log), "--bind", "127.0.0.1:0"]
@@ -216,6 +215,17 @@ def test_a_client_that_goes_away_in_the_middle_of_a_body_harms_nobody(server):
             )
     assert server.ask("POST", "/scores/entropy", GOOD)[0] == 200
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_client_that_is_too_slow_is_told_so(tmp_path):
+    server = Server(tmp_path, seconds=0.2)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as wire:
+        wire.sendall(
+            b"POST /scores/entropy HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-npy\r\n"
+            b"Content-Length: 1000\r\n\r\nhalf"
+        )
+        assert wire.recv(12) == b"HTTP/1.1 408"
+    server.stop()
 
 
 def test_a_request_under_way_is_answered_after_the_signal_to_stop(tmp_path):
