@@ -117,6 +117,28 @@ class TestAsk:
             qr.ActiveLearner(proba, X).ask(k)
 
 
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            ({0: "a", 1: 7, 2: "b"}, r"got str \('a' at index 0\) and int \(7 at index 1\)"),
+            ({5: 1, 9: 2, 4: b"x"}, r"got bytes \(b'x' at index 4\) and int \(1 at index 5\)"),
+            ({0: "a", 1: ("a", "b")}, r"got str \('a' at index 0\) and tuple"),
+        ],
+    )
+    def test_labels_of_two_kinds_are_not_fitted(self, labels, message):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X, labels=labels)
+        with pytest.raises(TypeError, match="labels: expected one kind to fit a model on, " + message):
+            learner.fit()
+        assert model.fits == []
+
+    def test_numbers_are_one_kind(self):
+        model = CountingNB()
+        qr.ActiveLearner(model, X, labels={0: 1, 1: 2.0, 2: True}).fit()
+        assert model.fits[0][1].tolist() == [1, 2, 1]
+
+
 class TestColdStart:
     def test_there_is_no_fit_until_two_classes_are_labelled(self):
         model = CountingNB()

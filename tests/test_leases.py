@@ -163,9 +163,32 @@ class TestRecord:
         learner = qr.ActiveLearner(proba, X, labels={3: "cat"})
         (answer,) = learner.record
         assert (answer.round, answer.ticket, answer.annotator) == (None, None, None)
+
+    def test_a_batch_of_another_learner_is_refused(self):
+        learner = qr.ActiveLearner(proba, X, labels={3: "cat"})
         other = qr.ActiveLearner(proba, X, batch_size=1, score="entropy").ask()
-        learner.tell(other, ["cow"])
-        assert learner.record[-1].ticket is None, "a ticket of another campaign"
+        with pytest.raises(ValueError, match=f"batch: expected one that .* got the ticket '{other.ticket}'"):
+            learner.tell(other, ["cow"])
+        assert learner.labels == {3: "cat"}
+
+    def test_answers_by_index_are_of_those_who_hold_them(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=2)
+        ann, bob = learner.ask(annotator="ann"), learner.ask(annotator="bob")
+        free = next(index for index in range(len(X)) if index not in {*ann.indices, *bob.indices})
+        learner.tell([ann.indices[0], bob.indices[0], free], ["cat", "cow", "dog"])
+        expected = {ann.indices[0]: "ann", bob.indices[0]: "bob", free: None}
+        assert {each.index: each.annotator for each in learner.record} == expected
+        learner.tell([bob.indices[1]], ["cat"], annotator="cid")
+        assert learner.record[-1].annotator == "cid"
+
+    def test_the_same_told_by_batch_and_by_index_is_told_once(self):
+        learner = qr.ActiveLearner(proba, X, batch_size=2)
+        batch = learner.ask(annotator="ann")
+        learner.tell(batch, ["cat", "cow"])
+        learner.tell(batch.indices, ["cat", "cow"])
+        assert [each.annotator for each in learner.record] == ["ann", "ann"]
+        learner.tell(batch.indices, ["cat", "dog"])
+        assert [each.label for each in learner.record] == ["cat", "cow", "dog"]
 
 
 class TestRetrain:

@@ -311,6 +311,13 @@ def write(path, rows):
             table.writerows(rows)
 
 
+def answered(exchange, batch):
+    """Give what has come back as lists; the batch it belongs to is checked."""
+    part, labels = exchange.answers(batch)
+    assert (part.ticket, part.annotator) == (batch.ticket, batch.annotator)
+    return part.indices.tolist(), labels
+
+
 def fill_in(path, *labels):
     rows = rows_of(path)
     for row, label in zip(rows, labels, strict=False):
@@ -350,9 +357,9 @@ def test_answers_come_back_by_and_by(tmp_path, format):
     exchange = an_exchange(tmp_path, format)
     batch = learner.ask()
     path = exchange.export(batch)
-    assert exchange.answers(batch) == ([], [])
+    assert answered(exchange, batch) == ([], [])
     fill_in(path, "cat", "", "abstain")
-    assert exchange.answers(batch) == ([0, 2], ["cat", qr.ABSTAIN])
+    assert answered(exchange, batch) == ([0, 2], ["cat", qr.ABSTAIN])
     learner.tell(*exchange.answers(batch))
     learner.tell(*exchange.answers(batch))
     assert learner.labels == {0: "cat"}
@@ -364,7 +371,7 @@ def test_answers_come_back_by_and_by(tmp_path, format):
     again = an_exchange(tmp_path, format)  # as after a restart
     learner.tell(*again.answers(learner.ask()))
     assert learner.labels == {0: "dog", 1: "dog", 2: "cat", 3: "cat"}
-    assert exchange.answers(learner.history[-1]) == ([0, 1, 2, 3], ["dog", "dog", "cat", "cat"])
+    assert answered(exchange, learner.history[-1]) == ([0, 1, 2, 3], ["dog", "dog", "cat", "cat"])
 
 
 @FORMATS
@@ -379,7 +386,7 @@ def test_json_numbers_are_labels(tmp_path):
     exchange = an_exchange(tmp_path, "jsonl", classes=(0, 1, 2.5))
     batch = a_learner().ask()
     fill_in(exchange.export(batch), 0, 2.5, None, 1)
-    assert exchange.answers(batch) == ([0, 1, 3], [0, 2.5, 1])
+    assert answered(exchange, batch) == ([0, 1, 3], [0, 2.5, 1])
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -394,7 +401,7 @@ def test_a_spreadsheet_may_save_as_it_likes(tmp_path, delimiter, encoding, newli
         table = csv.writer(file, delimiter=delimiter, lineterminator=newline)
         table.writerow(["label", "text", "ticket", "index"])
         table.writerows(["dog", row["text"], row["ticket"], row["index"]] for row in reversed(rows))
-    assert exchange.answers(batch) == ([3, 2, 1, 0], ["dog"] * 4)
+    assert answered(exchange, batch) == ([3, 2, 1, 0], ["dog"] * 4)
 
 
 @FORMATS
@@ -405,7 +412,7 @@ def test_rows_may_be_missing_or_twice_with_one_label(tmp_path, format):
     fill_in(path, "cat", "dog")
     rows = rows_of(path)
     write(path, [rows[1], rows[0], rows[1], {**rows[1], "label": ""}])
-    assert exchange.answers(batch) == ([1, 0], ["dog", "cat"])
+    assert answered(exchange, batch) == ([1, 0], ["dog", "cat"])
 
 
 @FORMATS
@@ -437,7 +444,10 @@ def test_an_answer_that_does_not_fit_is_named(tmp_path, format, field, value, me
 @pytest.mark.parametrize(
     ("format", "content", "message"),
     [
-        ("csv", "ticket,index\nT,1\n", r"line 2: expected a field 'label', got \['ticket', 'index'\]"),
+        ("csv", "", r"line 1: expected a field 'ticket', got \[\]"),
+        ("csv", "T,1,cat\nT,2,dog\n", r"line 1: expected a field 'ticket', got \['T', '1', 'cat'\]"),
+        ("jsonl", "", "expected an object for each item, got an empty file"),
+        ("csv", "ticket,index\nT,1\n", r"line 1: expected a field 'label', got \['ticket', 'index'\]"),
         ("csv", "ticket,index,label\nT,1,cat,dog\n", "line 2: expected a cell for each of .*, got more"),
         ("jsonl", '{"ticket": "T", "ind', 'line 1: expected an object in JSON, got \'{"ticket": "T", "ind\''),
         ("jsonl", "[1, 2]\n", r"line 1: expected an object in JSON, got \[1, 2\]"),
@@ -450,6 +460,27 @@ def test_a_file_of_another_shape_is_named(tmp_path, format, content, message):
     exchange.export(batch).write_text(content.replace("T", batch.ticket))
     with pytest.raises(ValueError, match=message.replace("T", batch.ticket)):
         exchange.answers(batch)
+
+
+def test_empty_rows_and_capitals_of_a_spreadsheet_do_not_matter(tmp_path):
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    fill_in(path, "Abstain", "ABSTAIN", "cat")
+    path.write_text(path.read_text() + ",,,\n\n")
+    assert answered(exchange, batch) == ([0, 1, 2], [qr.ABSTAIN, qr.ABSTAIN, "cat"])
+
+
+def test_a_late_file_is_of_the_annotator_it_went_to(tmp_path, monkeypatch):
+    learner = qr.ActiveLearner(lambda X: [[0.5, 0.5]] * len(X), TEXTS, batch_size=2, lease=60)
+    exchange = an_exchange(tmp_path)
+    batch = learner.ask(annotator="ann")
+    fill_in(exchange.export(batch), "cat", "dog")
+    now = learner._now() + 61
+    monkeypatch.setattr(learner, "_now", lambda: now)
+    assert learner.ask(annotator="bob").indices.tolist() == batch.indices.tolist()
+    learner.tell(*exchange.answers(batch))
+    assert {(each.annotator, each.ticket) for each in learner.record} == {("ann", batch.ticket)}
 
 
 def test_what_was_not_exported_has_no_answers(tmp_path):
@@ -491,9 +522,16 @@ def test_fields_that_a_file_cannot_have_are_an_error(tmp_path, fields, message):
         ([1, "1"], "csv", "classes: expected each to have a text of its own, got '1' for '1'"),
         (["cat", "abstain"], "csv", "classes: .* got 'abstain'"),
         (["cat", " "], "csv", "classes: .* got ''"),
+        (["Abstain"], "csv", "classes: .* got 'Abstain'"),
+        ([], "csv", "classes: expected at least one, got none"),
         (["cat"], "xlsx", "format: expected 'csv' or 'jsonl', got 'xlsx'"),
     ],
 )
 def test_an_exchange_that_cannot_work_is_an_error(tmp_path, classes, format, message):
     with pytest.raises(ValueError, match=message):
         oracle.FileExchange(tmp_path, classes, format=format)
+
+
+def test_a_text_is_no_list_of_classes(tmp_path):
+    with pytest.raises(TypeError, match="classes: expected a sequence of labels, got 'ab'"):
+        oracle.FileExchange(tmp_path, "ab")

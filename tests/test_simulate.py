@@ -158,6 +158,7 @@ def test_margin_saves_labels_on_digits():
         ({"strategies": []}, "strategies: expected at least one, got none"),
         ({"strategies": ["marjin"]}, "strategy: expected .* got 'marjin'"),
         ({"seeds": 0}, "seeds: expected at least one, got none"),
+        ({"seeds": [1, 2, 1]}, "seeds: expected each once, got 1 more than once"),
         ({"test_size": 1.0}, "test_size: expected a share between 0 and 1, got 1.0"),
         ({"growth": -1.0}, "growth: expected a share of 0 or more, got -1.0"),
         ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),

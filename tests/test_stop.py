@@ -90,6 +90,22 @@ def test_target_fires_at_its_value():
     assert rule.reason == "accuracy: 0.95 of 0.95"
 
 
+@pytest.mark.parametrize("rule", [stop.Target("accuracy", 0.9), stop.Plateau("accuracy", patience=1)])
+def test_a_rule_of_a_metric_needs_a_validation(rule):
+    learner = qr.ActiveLearner(GaussianNB(), [[0.0], [1.0], [2.0]], labels={0: 0, 1: 1})
+    with pytest.raises(ValueError, match=r"metric: expected a learner with validation=.*'accuracy'"):
+        list(learner.run(qr.oracle.Known([0, 1, 1]), stop=rule | stop.MaxLabels(9)))
+
+
+def test_a_rule_of_the_model_warns_once_where_no_model_is_asked():
+    X, y = load_digits(n_class=4, return_X_y=True)
+    learner = qr.ActiveLearner(GaussianNB(), X, strategy="random", seed=0)
+    rule = stop.OverallUncertainty(0.5)
+    with pytest.warns(UserWarning, match=r"OverallUncertainty\(0.5\): cannot fire while no pick") as warned:
+        list(learner.run(qr.oracle.Known(y), stop=rule | stop.MaxRounds(8)))
+    assert len(warned) == 1
+
+
 def test_target_of_an_unknown_metric_is_an_error():
     with pytest.raises(ValueError, match=r"expected one of \['accuracy', 'f1'\], got 'acuracy'"):
         stop.Target("acuracy", 0.9)(rounds(10, metrics={"accuracy": 0.5, "f1": 0.5}))

@@ -84,6 +84,21 @@ def test_power_sampling_draws_where_no_score_is_above_zero():
     assert asked(lambda _: certain, strategy="power_margin").indices.tolist() == [7]
 
 
+def test_power_sampling_says_where_it_draws_at_random():
+    certain = np.tile([1.0, 0.0], (N, 1))
+    assert {why["picked_by"] for why in asked(lambda _: certain, strategy="power_margin").reasons} == {
+        "random"
+    }
+
+
+def test_power_sampling_refuses_scores_under_zero():
+    def negative(proba):
+        return -qr.margin(proba)
+
+    with pytest.raises(ValueError, match=r"scores: .*expected"):
+        asked(score=negative, select="power")
+
+
 def test_herding_covers_by_features_and_what_is_uncertain():
     same(asked(strategy="max_herding"), qr.select.max_herding(X, 8, labeled=LABELED))
     same(asked(strategy="uncertainty_herding"), qr.select.uncertainty_herding(MARGIN, X, 8, labeled=LABELED))

@@ -72,8 +72,27 @@ class Campaign:
             if lease.asked.expires is not None and lease.asked.expires <= now
         ]
 
+    def has_asked(self, ticket: str) -> bool:
+        """Tell whether there was a batch with this ticket."""
+        return ticket in self._numbers
+
+    def owners(self, answers: Mapping[int, Label]) -> dict[Label | None, dict[int, Label]]:
+        """Give the answers by whom their rows are leased to; None has those that are not."""
+        holders = {
+            index: lease.asked.batch.annotator
+            for lease in self.leases.values()
+            for index in lease.asked.batch.indices.tolist()
+        }
+        owned: dict[Label | None, dict[int, Label]] = {}
+        for index, label in answers.items():
+            owned.setdefault(holders.get(index), {})[index] = label
+        return owned
+
     def news(self, answers: Mapping[int, Label], annotator: Label | None) -> dict[int, Label]:
-        """Give the answers that are neither what the annotator said before nor a label taken back."""
+        """Give the answers that are neither what the annotator said before nor a label taken back.
+
+        What somebody said is no news from nobody in particular.
+        """
         return {index: label for index, label in answers.items() if self._is_news(index, label, annotator)}
 
     def apply(self, event: Event) -> None:
@@ -105,7 +124,7 @@ class Campaign:
         last = self._latest.get(index)
         return (
             last is None
-            or last.annotator != annotator
+            or (annotator is not None and last.annotator != annotator)
             or last.label != label
             or type(last.label) is not type(label)  # True is not 1, though they are equal
         )

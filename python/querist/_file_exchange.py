@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
 
+import numpy as np
+
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Batch
 
@@ -19,8 +21,8 @@ class FileExchange:
     """Batches as files in a directory, for a person with a spreadsheet or for another tool.
 
     `export` writes a batch, a row for each item, with nothing for a label. Somebody fills in labels, all or
-    some, or the word ``abstain``. `answers` reads them for `ActiveLearner.tell`, as often as one likes: the
-    same answers told again change nothing, and a corrected one is a revision.
+    some, or the word ``abstain``, capital or not. `answers` reads them for `ActiveLearner.tell`, as often as
+    one likes: the same answers told again change nothing, and a corrected one is a revision.
 
     Parameters
     ----------
@@ -39,7 +41,10 @@ class FileExchange:
     Raises
     ------
     ValueError
-        If two classes have the same text, or one has none or "abstain", or if the format is another.
+        If there are no classes, two have the same text, or one has none or "abstain", or if the format is
+        another.
+    TypeError
+        If the classes are a text.
 
     Examples
     --------
@@ -100,8 +105,8 @@ class FileExchange:
                     _write(target, content)
         return path
 
-    def answers(self, batch: Batch) -> tuple[list[int], list[Label]]:
-        """Give the indices that are answered so far, and their labels.
+    def answers(self, batch: Batch) -> tuple[Batch, list[Label]]:
+        """Give the items that are answered so far, under the batch's ticket and annotator, and their labels.
 
         Parameters
         ----------
@@ -127,6 +132,7 @@ class FileExchange:
                 raise ValueError(f"{where}: expected an index that was asked about, got {index!r}")
             if text == "":
                 continue
+            text = ABSTAIN.value if text.lower() == ABSTAIN.value else text
             if text not in self._labels:
                 raise ValueError(f"{where}: expected a label of {list(self._labels)}, got {text!r}")
             first, label = answers.setdefault(indices[index], self._labels[text]), self._labels[text]
@@ -134,7 +140,9 @@ class FileExchange:
                 raise ValueError(
                     f"{where}: expected one label for index {index}, got {first!r} and {label!r}"
                 )
-        return list(answers), list(answers.values())
+        told = np.array(list(answers), np.int64)
+        scores = np.full(len(told), np.nan)  # a file has none
+        return Batch(told, scores, batch.ticket, annotator=batch.annotator), list(answers.values())
 
     def _paths(self, batch: Batch) -> tuple[Path, Path]:
         name = self._directory / batch.ticket
@@ -173,12 +181,16 @@ class FileExchange:
 
 def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
     """Give the label that each text stands for."""
+    if isinstance(classes, str | bytes):
+        raise TypeError(f"classes: expected a sequence of labels, got {classes!r}")
     labels: dict[str, Label] = {}
     for label in classes:
         text = str(label).strip()
-        if text in ("", ABSTAIN.value, *labels):
+        if text in ("", *labels) or text.lower() == ABSTAIN.value:
             raise ValueError(f"classes: expected each to have a text of its own, got {text!r} for {label!r}")
         labels[text] = label
+    if not labels:
+        raise ValueError("classes: expected at least one, got none")
     return labels | {ABSTAIN.value: ABSTAIN}
 
 
@@ -188,7 +200,12 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
     header = file.readline()
     file.seek(0)
     rows = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+    names = list(rows.fieldnames or [])
+    if missing := [name for name in OWN if name not in names]:
+        raise ValueError(f"{path}, line 1: expected a field {missing[0]!r}, got {names}")
     for row in rows:
+        if not any(row.values()):  # as spreadsheets leave them
+            continue
         where = f"{path}, line {rows.line_num}"
         if None in row:
             raise ValueError(f"{where}: expected a cell for each of {rows.fieldnames}, got more")
@@ -198,6 +215,7 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
 def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
     import json
 
+    number = 0
     for number, line in enumerate(file, 1):
         where = f"{path}, line {number}"
         try:
@@ -207,6 +225,8 @@ def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
         if not isinstance(row, dict):
             raise ValueError(f"{where}: expected an object in JSON, got {row!r}")
         yield where, row
+    if number == 0:
+        raise ValueError(f"{path}: expected an object for each item, got an empty file")
 
 
 def _text(row: Fields, name: str, where: str) -> str:

@@ -468,13 +468,14 @@ class ActiveLearner:
         labels : (k,) sequence
             The answer to each.
         annotator : hashable, optional
-            Whose answers they are, by default those of whom the batch was leased to.
+            Whose answers they are, by default those of whom the batch, or each item of an open one, was
+            leased to.
 
         Raises
         ------
         ValueError
             If the lengths differ, an index is outside the pool, an index comes twice with
-            different labels, or a label is None or NaN.
+            different labels, a label is None or NaN, or the batch is of another learner.
         TypeError
             If the indices are not integers or a label is not hashable.
 
@@ -495,10 +496,20 @@ class ActiveLearner:
         answers = checked_answers(told, labels, n=len(self._pool))
         self._callbacks("before_tell", self, answers)
         self._ledger.catch_up()
-        news = self._campaign.news(answers, annotator)
+        if not (ticket is None or self._campaign.has_asked(ticket)):
+            raise ValueError(f"batch: expected one that this learner has asked, got the ticket {ticket!r}")
+        owners = (
+            self._campaign.owners(answers) if ticket is None and annotator is None else {annotator: answers}
+        )
+        now = self._now()
+        news = [
+            Told(now, new, owner, ticket)
+            for owner, theirs in owners.items()
+            if (new := self._campaign.news(theirs, owner))
+        ]
         n_rounds = len(self.history)
         if news:
-            self._ledger.let(Told(self._now(), news, annotator, ticket))
+            self._ledger.let(*news)
         self._callbacks("after_tell", self, answers)
         for round in self.history[n_rounds:]:
             warn_of_starved(round, self._campaign.labels, self._starved)
@@ -638,6 +649,7 @@ class ActiveLearner:
         """Give the labelled rows and their labels, in the order of the pool."""
         indices = np.array(sorted(labels), dtype=np.int64)
         values = [labels[index] for index in indices.tolist()]
+        _check_kinds(values, indices)
         if tuple in set(map(type, values)):  # one object each, not a row of a matrix
             y = np.empty(len(values), object)
             y[:] = values
@@ -649,6 +661,18 @@ def _count(name: str, value: int) -> int:
     if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
+
+
+def _check_kinds(labels: Sequence[Label], indices: NDArray[np.int64]) -> None:
+    """Raise if text or tuples are among labels of another kind: numpy would make text of all."""
+    kinds = [next((kind for kind in (str, bytes, tuple) if isinstance(each, kind)), None) for each in labels]
+    for at, kind in enumerate(kinds):
+        if kind is not kinds[0]:
+            one, other = (f"{labels[i]!r} at index {indices[i]}" for i in (0, at))
+            raise TypeError(
+                f"labels: expected one kind to fit a model on, got {type(labels[0]).__name__} ({one}) and "
+                f"{type(labels[at]).__name__} ({other})"
+            )
 
 
 def _number_of(seed: Any) -> int | None:

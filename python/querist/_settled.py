@@ -4,12 +4,13 @@ They need no label beyond those in hand. What they look at, `Round.predictions` 
 of the model that picked the round, so they fire one round after it was there to be seen; rounds picked at
 random tell them nothing, nor do rounds without a fit in between. Where several annotators hold batches that
 one model picked, that model is taken for two which agree: there a window should be longer than they are
-many.
+many. With a strategy that asks no model for probabilities they cannot fire, and warn once.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -23,7 +24,26 @@ from querist._rule import Rule, number_of_rounds
 Predictions: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
-class StabilizingPredictions(Rule):
+SILENT = 3  # rounds in a row that tell nothing of a fitted model, before a rule warns
+
+
+class _ModelRule(Rule):
+    """A rule that has nothing to go by where no pick asks the model."""
+
+    _has_warned = False
+
+    def __call__(self, history: Sequence[Round]) -> bool:
+        if not self._has_warned and _asks_no_model(history):
+            self._has_warned = True
+            warnings.warn(
+                f"{self}: cannot fire while no pick asks the model for probabilities, as none of the last "
+                f"{SILENT} rounds did",
+                stacklevel=2,
+            )
+        return super().__call__(history)
+
+
+class StabilizingPredictions(_ModelRule):
     """Stop when successive models agree: mean Cohen kappa of at least `kappa` over `window` changes of model.
 
     Each model is compared with the one before by what they predict for every row of the pool, which serves as
@@ -68,7 +88,7 @@ class StabilizingPredictions(Rule):
         super().__init__(f"StabilizingPredictions(kappa={kappa}, window={window})", why)
 
 
-class ClassificationChange(Rule):
+class ClassificationChange(_ModelRule):
     """Stop when two successive models predict the same for every row that is still to be asked about.
 
     Notes
@@ -97,7 +117,7 @@ class ClassificationChange(Rule):
         super().__init__("ClassificationChange()", why)
 
 
-class OverallUncertainty(Rule):
+class OverallUncertainty(_ModelRule):
     """Stop when the mean entropy of the rows that could be asked about is less than `threshold`, over ln c.
 
     References
@@ -120,6 +140,13 @@ class OverallUncertainty(Rule):
             )
 
         super().__init__(f"OverallUncertainty({threshold})", why)
+
+
+def _asks_no_model(history: Sequence[Round]) -> bool:
+    """Tell whether the last rounds asked no model, though one was fitted before them."""
+    before, last = history[:-SILENT], history[-SILENT:]
+    silent = last[-1:] and last[-1].predictions is None and all(math.isnan(each.uncertainty) for each in last)
+    return bool(silent) and any(round.fit_seconds > 0 for round in before)
 
 
 class _Successive:

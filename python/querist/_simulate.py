@@ -88,8 +88,8 @@ def simulate(
     Raises
     ------
     ValueError
-        If lengths differ, there are no strategies or seeds, a number is out of its range, or there are
-        fewer than two classes in a pool.
+        If lengths differ, there are no strategies or seeds, a seed is there twice, a number is out of its
+        range, or there are fewer than two classes in a pool.
 
     Notes
     -----
@@ -123,6 +123,9 @@ def simulate(
     for name, given in (("strategies", named), ("seeds", numbers)):
         if not given:
             raise ValueError(f"{name}: expected at least one, got none")
+    if len(set(numbers)) < len(numbers):
+        twice = next(seed for seed in numbers if numbers.count(seed) > 1)
+        raise ValueError(f"seeds: expected each once, got {twice} more than once")
     experiment = _Experiment(
         model,
         X,

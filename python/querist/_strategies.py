@@ -49,10 +49,10 @@ def spread_out(context: Context) -> Picks:
 
 def _power(context: Context) -> Picks:
     scores = context.scores
-    possible = context.available & (scores > 0)  # with the score 0 goes the chance 0
+    possible = context.available & (scores != 0)  # with the score 0 goes the chance 0
     k = min(context.k, int(np.count_nonzero(possible)))
     if k == 0:
-        return draw(context)
+        return context.pick("random")
     return select.power(scores, k, seed=context.seed, available=possible)
 
 

@@ -121,8 +121,8 @@ class MaxTime(Rule):
 class Target(Rule):
     """Stop when a metric of the learner's `validation` is at least `value`.
 
-    A round without metrics, as in the cold start, does not stop; one whose metrics lack this
-    name raises a ValueError, since it never would.
+    A round before the first fit has no metrics and does not stop. After a fit, metrics that lack this name
+    raise a ValueError, since it never would; so does a learner without `validation`.
 
     Examples
     --------
@@ -143,7 +143,8 @@ class Plateau(Rule):
     """Stop when a metric has not got better by more than `min_delta` for `patience` rounds.
 
     A round counts as better if it is more than `min_delta` above the best that counted before it. Rounds
-    without metrics, as in the cold start, do not count; a name that the metrics lack raises a ValueError.
+    without metrics, as in the cold start, do not count; a name that the metrics lack, or a learner without
+    `validation`, raises a ValueError.
 
     Examples
     --------
@@ -156,6 +157,7 @@ class Plateau(Rule):
         patience = number_of_rounds(patience, "patience")
 
         def why(history: Sequence[Round]) -> str | None:
+            _metric(history[-1], metric)
             best, waited = -math.inf, 0
             for value in (_metric(round, metric) for round in history if round.metrics):
                 better = value > best + min_delta
@@ -169,6 +171,8 @@ class Plateau(Rule):
 
 def _metric(round: Round, name: str) -> float:
     """Give a metric of a round; -inf, which is never enough, if it has none at all."""
+    if round.fit_seconds > 0 and not round.metrics:
+        raise ValueError(f"metric: expected a learner with validation=, got no metrics with {name!r}")
     if round.metrics and name not in round.metrics:
         raise ValueError(f"metric: expected one of {list(round.metrics)}, got {name!r}")
     return round.metrics.get(name, -math.inf)
