@@ -117,6 +117,44 @@ class TestAsk:
             qr.ActiveLearner(proba, X).ask(k)
 
 
+class TestWrongArguments:
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"seed": "a"}, TypeError, "seed: expected None, an integer or a numpy Generator, got str"),
+            ({"seed": -1}, ValueError, "seed: expected an integer from 0"),
+            ({"labels": [1, 2]}, TypeError, "labels: expected a mapping of pool index to label, got list"),
+            ({"labels": np.arange(3)}, TypeError, "labels: expected a mapping .* got ndarray"),
+            (
+                {"labels": {99: "a"}},
+                ValueError,
+                "labels: expected rows of the pool of 60 for keys, got 99",
+            ),
+            ({"labels": {"a": 1}}, TypeError, "labels: expected pool indices for keys, got 'a'"),
+            ({"callbacks": lambda: 1}, TypeError, "callbacks: expected a sequence of objects, got function"),
+        ],
+    )
+    def test_a_wrong_one_is_named(self, options, error, message):
+        with pytest.raises(error, match=message):
+            qr.ActiveLearner(proba, X, **options)
+
+    @pytest.mark.parametrize(("annotator", "error"), [(["r"], TypeError), (float("nan"), ValueError)])
+    def test_an_annotator_has_a_name(self, annotator, error):
+        learner = qr.ActiveLearner(proba, X)
+        with pytest.raises(error, match="annotator: expected"):
+            learner.ask(annotator=annotator)
+        with pytest.raises(error, match="annotator: expected"):
+            learner.tell([0], ["cat"], annotator=annotator)
+        assert learner.labels == {}
+
+    def test_a_function_may_score_in_integers(self):
+        def likeliest(proba):
+            return proba.argmax(axis=1)
+
+        expected = qr.select.top_k(PROBA.argmax(axis=1).astype(float), 10)
+        assert qr.ActiveLearner(proba, X, score=likeliest).ask().indices.tolist() == expected.indices.tolist()
+
+
 class TestKinds:
     @pytest.mark.parametrize(
         ("labels", "message"),
@@ -510,7 +548,7 @@ class TestArguments:
             ({"score": "margins"}, ValueError, "score: expected a function or one of.*'margins'"),
             ({"batch_size": 0}, ValueError, "batch_size: expected an integer of at least 1, got 0"),
             ({"validation": (X, Y, 3)}, ValueError, r"validation: expected \(X, y\).*got 3 items"),
-            ({"labels": {N: "cat"}}, ValueError, r"indices\[0\]: expected a row.* of 60, got 60"),
+            ({"labels": {N: "cat"}}, ValueError, "labels: expected rows of the pool of 60 for keys, got 60"),
         ],
     )
     def test_a_wrong_argument_is_named(self, arguments, error, message):

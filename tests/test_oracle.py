@@ -33,6 +33,32 @@ def test_known_labels_are_given_by_position(y):
     assert oracle.Known(y)(np.array([2, 0]), None) == ["c", "a"]
 
 
+def test_known_labels_may_be_a_mapping_and_lack_some():
+    known = oracle.Known({7: "cat", 2: "dog"})
+    assert known(np.array([2, 7]), None) == ["dog", "cat"]
+    with pytest.raises(ValueError, match="Known: expected a label for row 3, got none"):
+        known(np.array([3]), None)
+    with pytest.raises(ValueError, match="Known: expected a label for row 3, got none"):
+        oracle.Known(["cat"] * 3)(np.array([3]), None)
+
+
+def test_a_missing_value_of_pandas_is_no_label():
+    learner = qr.ActiveLearner(lambda X: [[0.5, 0.5]] * len(X), TEXTS)
+    with pytest.raises(ValueError, match=r"labels\[1\]: expected a label or querist.ABSTAIN, got <NA>"):
+        list(learner.run(oracle.Known(pd.array([1, None, *[1] * 8])[: len(TEXTS)])))
+    assert learner.labels == {}
+
+
+@pytest.mark.parametrize("given", [np.arange(4), {0: "cat"}])
+def test_a_run_is_refused_before_it_begins_without_a_function(tmp_path, given):
+    learner = qr.ActiveLearner(lambda X: [[0.5, 0.5]] * len(X), TEXTS)
+    for wrong in (given, an_exchange(tmp_path)):
+        with pytest.raises(TypeError, match=f"oracle: expected .* {type(wrong).__name__}; wrap known labels"):
+            learner.run(wrong)
+    with pytest.raises(TypeError, match="stop: expected a function of the rounds so far, got 5"):
+        learner.run(oracle.Known(TEXTS), stop=5)
+
+
 def test_known_labels_may_be_anything_and_abstain():
     known = oracle.Known([("a", 1), qr.ABSTAIN, 3])
     learner = qr.ActiveLearner(lambda X: X, [[0.5, 0.5]] * 3)

@@ -159,6 +159,11 @@ def test_margin_saves_labels_on_digits():
         ({"strategies": ["marjin"]}, "strategy: expected .* got 'marjin'"),
         ({"seeds": 0}, "seeds: expected at least one, got none"),
         ({"seeds": [1, 2, 1]}, "seeds: expected each once, got 1 more than once"),
+        ({"seeds": -1}, "seeds: expected at least 1 or the seeds, got -1"),
+        ({"seeds": [0, -2]}, "seed: expected an integer from 0 .* got -2"),
+        ({"max_labels": 0}, "max_labels: expected at least 1, got 0"),
+        ({"metric": "f1"}, "metric: expected 'accuracy' or a function of model, X and y, got 'f1'"),
+        ({"strategies": {"a": {"seed": 3}}}, r"strategies\['a'\]: seed is what simulate sets itself"),
         ({"test_size": 1.0}, "test_size: expected a share between 0 and 1, got 1.0"),
         ({"growth": -1.0}, "growth: expected a share of 0 or more, got -1.0"),
         ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),
@@ -169,6 +174,31 @@ def test_margin_saves_labels_on_digits():
 def test_arguments_that_cannot_work_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         qr.simulate(GaussianNB(), **{"X": X, "y": Y, "seeds": 1, "max_labels": 20} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seeds": "a"}, "seeds: expected how many or the seeds, got 'a'"),
+        ({"strategies": "margin"}, "strategies: expected a sequence of names or a mapping, got 'margin'"),
+        ({"strategies": {"a": 3}}, r"strategies\['a'\]: expected a name or keyword arguments, got int"),
+    ],
+)
+def test_arguments_of_another_type_are_named(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        qr.simulate(GaussianNB(), X, Y, **{"seeds": 1, "max_labels": 20} | arguments)
+
+
+def test_a_strategy_may_have_a_name_of_its_own():
+    by_name = qr.simulate(GaussianNB(), X, Y, strategies={"mine": "margin"}, seeds=1, max_labels=30)
+    expected = qr.simulate(GaussianNB(), X, Y, strategies=["margin"], seeds=1, max_labels=30)
+    assert by_name.of("mine")[0].values.tolist() == expected.of("margin")[0].values.tolist()
+
+
+def test_what_does_not_pickle_is_explained():
+    with pytest.raises(Exception, match="pickle") as raised:
+        qr.simulate(GaussianNB(), X, Y, metric=lambda *_: 1.0, seeds=1, max_labels=20, n_jobs=2)
+    assert "n_jobs: new processes import the main module" in raised.value.__notes__[0]
 
 
 def test_a_bar_is_shown_on_request_alone(capsys):

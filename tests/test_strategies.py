@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import querist as qr
 from querist._strategies import PRESETS, SELECTIONS
@@ -104,6 +106,21 @@ def test_herding_covers_by_features_and_what_is_uncertain():
     same(asked(strategy="uncertainty_herding"), qr.select.uncertainty_herding(MARGIN, X, 8, labeled=LABELED))
 
 
+@pytest.mark.parametrize("select", ["facility_location", "uncertainty_herding"])
+def test_a_row_scored_nan_is_neither_picked_nor_covered(select):
+    def upper(proba):
+        return np.where(np.arange(N) >= 30, qr.margin(proba), np.nan)
+
+    batch = asked(score=upper, select=select)
+    worth = np.where(np.arange(N) >= 30, MARGIN, 0)
+    free = np.arange(30, N)
+    if select == "facility_location":
+        expected = qr.select.facility_location(X, 8, weights=worth, labeled=LABELED, available=free)
+    else:
+        expected = qr.select.uncertainty_herding(worth, X, 8, labeled=LABELED, available=free)
+    same(batch, expected)
+
+
 def test_score_density_and_selection_compose():
     batch = asked(score="entropy", density="knn_density", select="k_center")
     weights = qr.density_weighted(qr.entropy(PROBA), qr.knn_density(X, 10))
@@ -166,9 +183,42 @@ class TestFeatures:
         with pytest.raises(ValueError, match=message):
             asked(strategy="core_set", embed=embed)
 
+    @pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "bool"])
+    def test_whole_numbers_are_read_as_floats(self, dtype):
+        whole = np.abs(X * 20).astype(dtype)
+        expected = qr.select.k_center(whole.astype(np.float64), 8, labeled=LABELED).indices.tolist()
+        for pool in (whole, sparse.csr_array(whole), pd.DataFrame(whole), pl.DataFrame(whole)):
+            learner = qr.ActiveLearner(proba, pool, labels=KNOWN, strategy="core_set", batch_size=8)
+            assert learner.ask().indices.tolist() == expected, type(pool)
+
+    def test_frames_of_floats_are_features(self):
+        for pool in (pd.DataFrame(X), pl.DataFrame(X)):
+            learner = qr.ActiveLearner(proba, pool, labels=KNOWN, strategy="core_set", batch_size=8)
+            same(learner.ask(), EXPECTED["core_set"]())
+
+    def test_a_frame_of_text_is_named(self):
+        pool = pd.DataFrame({"text": ["a"] * N})
+        learner = qr.ActiveLearner(proba, pool, strategy="core_set")
+        with pytest.raises(ValueError, match=r"got DataFrame of object of shape \(50, 1\); .*embed=X.astype"):
+            learner.ask()
+
+    @pytest.mark.parametrize("chunk", [None, 20])
+    def test_a_function_may_give_sparse_features(self, chunk):
+        some = np.where(X > 0, X, 0)
+        learner = qr.ActiveLearner(
+            proba if chunk is None else (lambda rows: np.full((len(rows), 2), 0.5)),
+            some,
+            labels=KNOWN,
+            strategy="core_set",
+            embed=sparse.csr_array,
+            chunk=chunk,
+            batch_size=8,
+        )
+        assert learner.ask().indices.tolist() == qr.select.k_center(some, 8, labeled=LABELED).indices.tolist()
+
     def test_what_is_no_matrix_needs_one(self):
         learner = qr.ActiveLearner(proba, ["a text"] * N, strategy="core_set")
-        with pytest.raises(ValueError, match=r"embed: expected features.*as X is not a matrix of floats"):
+        with pytest.raises(ValueError, match=r"embed: expected features.*not a matrix of numbers, got list"):
             learner.ask()
 
 

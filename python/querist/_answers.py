@@ -24,6 +24,24 @@ def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, La
     return told
 
 
+def check_annotator(annotator: Label | None) -> None:
+    """Raise unless it is a name that can be told from others."""
+    try:
+        hash(annotator)
+    except TypeError as error:
+        raise TypeError(f"annotator: expected something hashable, got {annotator!r}") from error
+    if _is_nan(annotator):
+        raise ValueError(f"annotator: expected a name, got {annotator}")
+
+
+def _is_nan(label: Any) -> bool:
+    """Tell what does not equal itself, and could never be told twice alike."""
+    try:
+        return bool(label != label)  # noqa: PLR0124
+    except TypeError:  # pandas.NA has no truth
+        return True
+
+
 def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
     rows = np.asarray(indices)
     if rows.ndim != 1:
@@ -49,7 +67,6 @@ def _checked_labels(labels: Labels) -> list[Label]:
             hash(label)
         except TypeError as error:
             raise TypeError(f"labels[{at}]: expected something hashable, got {label!r}") from error
-        # NaN alone differs from itself, and could never be told twice alike.
-        if label is None or label != label:  # noqa: PLR0124
+        if label is None or _is_nan(label):
             raise ValueError(f"labels[{at}]: expected a label or querist.ABSTAIN, got {label}")
     return answers

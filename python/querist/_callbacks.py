@@ -12,6 +12,9 @@ class Callbacks:
     """Some objects, each with any of the methods named in `STEPS`, called in the order given."""
 
     def __init__(self, given: Iterable[Any]) -> None:
+        if not isinstance(given, Iterable):
+            msg = f"callbacks: expected a sequence of objects, got {type(given).__name__}"
+            raise TypeError(msg)
         self._given: Sequence[Any] = tuple(given)
         for at, callback in enumerate(self._given):
             if not any(callable(getattr(callback, step, None)) for step in STEPS):

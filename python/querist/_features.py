@@ -44,10 +44,8 @@ class Features:
         self._given: Any = None
         self._densities: dict[Any, NDArray[Any]] = {}
         if embed is None:
-            kind = getattr(getattr(pool.X, "dtype", None), "kind", "")
-            if isinstance(pool.X, np.ndarray) and kind == "f" and pool.X.ndim == 2:
-                self._given = pool.X
-            elif is_sparse(pool.X) and kind == "f":
+            is_matrix = is_sparse(pool.X) or (isinstance(pool.X, np.ndarray) and pool.X.ndim == 2)
+            if is_matrix and pool.X.dtype.kind == "f":
                 self._given = as_matrix(pool.X, "X")
         elif self._embed is None:
             self._given = as_matrix(embed, "embed")
@@ -67,9 +65,8 @@ class Features:
         if self._given is not None:
             return self._given
         if self._embed is None:
-            raise ValueError(
-                "embed: expected features, (n, d) or a function of X, as X is not a matrix of floats"
-            )
+            self._given = _as_floats(self._pool.X)
+            return self._given
         return self._pool.mapped(self._embed, f"embed {getattr(self._embed, '__name__', '')}".strip())
 
     def density(self, density: Density, features: NDArray[Any]) -> NDArray[Any]:
@@ -83,3 +80,20 @@ class Features:
         if self._given is not None:
             self._densities[density] = values
         return values
+
+
+def _as_floats(X: Any) -> Any:
+    """Give a matrix or frame of integers, booleans or numbers as floats, which is a copy."""
+    named = type(X).__name__
+    if is_sparse(X) or isinstance(X, np.ndarray) or hasattr(X, "columns"):
+        matrix = X if is_sparse(X) else np.asarray(X)
+        if len(matrix.shape) == 2 and matrix.dtype.kind in "biuf":
+            if matrix.dtype.kind == "f":
+                return as_matrix(matrix, "X")
+            # Of 8 or 16 bits each is exact in float32.
+            return matrix.astype(np.float32 if matrix.dtype.itemsize <= 2 else np.float64)
+        named = f"{named} of {matrix.dtype} of shape {matrix.shape}"
+    raise ValueError(
+        f"embed: expected features, (n, d) or a function of X, as X is not a matrix of numbers, got {named}; "
+        "if it holds numbers, pass embed=X.astype(float)"
+    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from querist._answers import checked_answers
+from querist._answers import check_annotator, checked_answers
 from querist._arguments import checked_cost, finite
 from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
@@ -39,6 +39,7 @@ from querist._protocols import (
     Validation,
 )
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
+from querist._seed import drawn_seed
 from querist._strategies import Cold, Pick, Recipe, Strategy
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class ActiveLearner:
         `context.pick("badge")`, or another name, by `context.number`.
     embed : (n, d) array or callable, optional
         The features that diversity and density use, or a function from rows of `X` to them, called anew for
-        each batch that needs them. By default `X` itself, if it is a matrix of floats, sparse or not.
+        each batch that needs them. By default `X` itself, if it is a matrix or data frame of numbers, sparse
+        or not; what are no floats are copied to such once.
     epsilon : float, default 0.0
         The share of each batch that is picked at random; of a fraction of an item, that is its chance.
     cold : {"random", "diverse"}, default "random"
@@ -182,7 +184,9 @@ class ActiveLearner:
     ) -> None:
         self._model = checked_model(model)
         self._pool = Pool(X, chunk)
-        self.seed = secrets.randbits(128) if seed is None else seed
+        if not isinstance(seed, np.random.Generator):
+            drawn_seed(seed)  # or an error
+        self.seed = secrets.randbits(64) if seed is None else seed
         self._picker = Picker(
             self._model,
             self._pool,
@@ -223,7 +227,7 @@ class ActiveLearner:
             "lease": self._lease,
         }
         self._starved: set[Label] = set()  # the classes that were warned of
-        told = _checked_labels(labels or {}, n)
+        told = {} if labels is None else _checked_labels(labels, n)
         first = [Told(began, told, None, None)] if told else []
         started = None
         if journal is not None:
@@ -437,6 +441,7 @@ class ActiveLearner:
         array([2])
         """
         k = _count("k", self.batch_size if k is None else k)
+        check_annotator(annotator)
         self._callbacks("before_ask", self)
         self._ledger.catch_up()
         now = self._now()
@@ -489,6 +494,7 @@ class ActiveLearner:
         >>> learner.labels
         {0: 'cow', 1: 'cat'}
         """
+        check_annotator(annotator)
         told, ticket = batch_or_indices, None
         if isinstance(told, Batch):
             annotator = told.annotator if annotator is None else annotator
@@ -574,6 +580,16 @@ class ActiveLearner:
         >>> [round.n_labels for round in learner.run(lambda indices, rows: ["cat"] * len(rows))]
         [2, 3]
         """
+        if not callable(oracle):
+            raise TypeError(
+                "oracle: expected a function from indices and rows to labels, got "
+                f"{type(oracle).__name__}; wrap known labels in oracle.Known"
+            )
+        if not (stop is None or callable(stop)):
+            raise TypeError(f"stop: expected a function of the rounds so far, got {stop!r}")
+        return self._rounds(oracle, stop)
+
+    def _rounds(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
         with progress_bar(self.n_labels) as show:
             while not (stop and self.history and stop(self.history)):
                 try:
@@ -688,4 +704,11 @@ def _checked_retrain(retrain: Retrain | None) -> Retrain:
 
 
 def _checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"labels: expected a mapping of pool index to label, got {type(labels).__name__}")
+    for index in labels:
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise TypeError(f"labels: expected pool indices for keys, got {index!r}")
+        if not 0 <= index < n:
+            raise ValueError(f"labels: expected rows of the pool of {n} for keys, got {index}")
     return checked_answers(list(labels), list(labels.values()), n=n)

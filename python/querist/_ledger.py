@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from querist._campaign import Campaign
 from querist._events import Asked, Event, Fitted, Told
+from querist._rounds import JournalError
 
 if TYPE_CHECKING:
     from querist._journal import Journal
@@ -20,6 +21,7 @@ class Ledger:
         self.others_fitted = False  # the journal tells of a fit that this process has not made
         self._journal = journal
         self._unsaved: list[Event] = []
+        self._is_closed = False
 
     def let(self, *events: Event) -> None:
         """Let the events happen, once they are in the journal; or nothing, if others have made them wrong."""
@@ -42,6 +44,8 @@ class Ledger:
 
     def catch_up(self) -> None:
         """Let happen what other processes have written."""
+        if self._is_closed:
+            raise JournalError("the learner is closed; resume from its journal")
         if self._journal is not None:
             self._take_over(self._journal.news())
 
@@ -51,6 +55,7 @@ class Ledger:
             if self._unsaved:
                 self.let()
             self._journal.close()
+            self._is_closed = True
 
     def _take_over(self, others: Sequence[Event]) -> None:
         for event in others:

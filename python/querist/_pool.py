@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._arguments import count
-from querist._arrays import as_array
+from querist._arrays import as_matrix, is_sparse
 
 ROWS = 2**16  # of a chunk, at most
 BYTES = 2**26
@@ -53,23 +53,29 @@ class Pool:
         if start != self._n:
             raise ValueError(f"X: expected chunks of {self._n} rows in all, as at first, got {start}")
 
-    def mapped(self, function: Callable[[Any], Any], name: str) -> NDArray[Any]:
-        """Give the (n, d) array of what the function makes of each chunk."""
+    def mapped(self, function: Callable[[Any], Any], name: str) -> Any:
+        """Give the (n, d) array, or CSR matrix, of what the function makes of each chunk."""
         array: NDArray[Any] | None = None
+        sparse: list[Any] = []
         for rows, X in self.chunks():
-            part = as_array(function(X), name)
-            width = part.shape[1:] if array is None else array.shape[1:]
-            if part.ndim != 2 or part.shape != (rows.stop - rows.start, *width):
-                d = "d" if array is None else str(array.shape[1])
+            part = as_matrix(function(X), name)
+            before = sparse[0] if sparse else array
+            width = part.shape[1:] if before is None else before.shape[1:]
+            if len(part.shape) != 2 or part.shape != (rows.stop - rows.start, *width):
+                d = "d" if before is None else str(before.shape[1])
                 raise ValueError(
                     f"{name}: expected an array of shape ({rows.stop - rows.start}, {d}), a row for each row "
                     f"of X, got shape {part.shape}"
                 )
+            if before is not None and is_sparse(part) != is_sparse(before):
+                raise TypeError(f"{name}: expected all chunks sparse or none, got some of each")
+            if is_sparse(part):
+                sparse.append(part)
+                continue
             if array is None:
                 array = np.empty((self._n, *width), part.dtype)
             array[rows] = part
-        assert array is not None, "a pool has a row"
-        return array
+        return _joined(sparse) if sparse else array
 
     def take(self, indices: NDArray[np.int64]) -> Any:
         """Give the rows at `indices`, in that order and of the same kind as `X` or its chunks."""

@@ -103,7 +103,9 @@ def _scored(proba: NDArray[Any], score: Score) -> NDArray[Any]:
             f"{name}: expected an array of shape ({n},), one number for each row of the pool, got shape "
             f"{scores.shape}"
         )
-    return scores
+    if scores.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected numbers, got {scores.dtype}")
+    return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
 
 
 def _check_valid(proba: NDArray[Any], unfit: NDArray[np.bool_], start: int) -> None:

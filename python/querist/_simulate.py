@@ -21,6 +21,7 @@ from querist._config import get_num_threads, set_num_threads
 from querist._learner import ActiveLearner
 from querist._pool import Pool
 from querist._protocols import Label, Labels, Model, Validation
+from querist._seed import drawn_seed
 from querist._simulation import Curve, Simulation
 from querist.oracle import Known
 
@@ -34,7 +35,7 @@ def simulate(
     X: Any,
     y: Labels,
     *,
-    strategies: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("random", "margin", "entropy"),
+    strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]] = ("random", "margin", "entropy"),
     seeds: int | Iterable[int] = 10,
     test_size: float = 0.3,
     metric: Literal["accuracy"] | Metric = "accuracy",
@@ -57,8 +58,8 @@ def simulate(
         The rows.
     y : (n,) array or sequence
         Their labels.
-    strategies : sequence of str, or mapping of str to mapping
-        Names that `ActiveLearner` takes for `strategy`; or {name: its keyword arguments}.
+    strategies : sequence of str, or mapping of str to str or mapping
+        Names that `ActiveLearner` takes for `strategy`; or {name: such a name, or keyword arguments}.
     seeds : int or iterable of int, default 10
         The seeds, or how many: 0, 1, 2 and so on.
     test_size : float, default 0.3
@@ -118,8 +119,12 @@ def simulate(
         raise ValueError(f"growth: expected a share of 0 or more, got {growth}")
     if count(n_jobs, "n_jobs") < 1:
         raise ValueError(f"n_jobs: expected at least 1, got {n_jobs}")
+    if max_labels is not None and count(max_labels, "max_labels") < 1:
+        raise ValueError(f"max_labels: expected at least 1, got {max_labels}")
+    if not (callable(metric) or metric == METRIC):
+        raise ValueError(f"metric: expected {METRIC!r} or a function of model, X and y, got {metric!r}")
     named = _named(strategies)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    numbers = _numbers(seeds)
     for name, given in (("strategies", named), ("seeds", numbers)):
         if not given:
             raise ValueError(f"{name}: expected at least one, got none")
@@ -220,10 +225,32 @@ class _Experiment:
         return _Split(pool.take(rows), known, lambda model: {METRIC: measure(model, test_X, test_y)})
 
 
-def _named(strategies: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    if isinstance(strategies, str):
+        raise TypeError(f"strategies: expected a sequence of names or a mapping, got {strategies!r}")
     if isinstance(strategies, Mapping):
-        return dict(strategies)
+        named = {}
+        for name, given in strategies.items():
+            arguments = {"strategy": given} if isinstance(given, str) else given
+            if not isinstance(arguments, Mapping):
+                raise TypeError(
+                    f"strategies[{name!r}]: expected a name or keyword arguments, got {type(given).__name__}"
+                )
+            if taken := {"seed", "validation"} & set(arguments):
+                raise ValueError(f"strategies[{name!r}]: {min(taken)} is what simulate sets itself")
+            named[name] = arguments
+        return named
     return {name: {"strategy": name} for name in strategies}
+
+
+def _numbers(seeds: int | Iterable[int]) -> list[int]:
+    if isinstance(seeds, int | np.integer):
+        if seeds < 0:
+            raise ValueError(f"seeds: expected at least 1 or the seeds, got {seeds}")
+        return list(range(seeds))
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds: expected how many or the seeds, got {seeds!r}")
+    return [drawn_seed(seed) for seed in seeds]
 
 
 def _held_out(y: Sequence[Label], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
@@ -251,6 +278,7 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
     # Here, for they are not for everybody who imports querist.
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
     executor = ProcessPoolExecutor(
         n_jobs,
@@ -264,6 +292,14 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
         for done in bar(as_completed(futures)):
             done.result()  # an error ends it all
         return [future.result() for future in futures]
+    except Exception as error:
+        if isinstance(error, BrokenProcessPool) or "pickle" in str(error).lower():
+            error.add_note(
+                "n_jobs: new processes import the main module, so a script needs "
+                '`if __name__ == "__main__":`, '
+                "and can be given nothing that does not pickle, as a lambda; n_jobs=1 needs neither"
+            )
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 

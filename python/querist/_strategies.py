@@ -56,6 +56,11 @@ def _power(context: Context) -> Picks:
     return select.power(scores, k, seed=context.seed, available=possible)
 
 
+def _covered(scores: NDArray[Any] | None) -> Any:
+    """Give what each row counts for where it is to be covered: one without a score, nothing."""
+    return None if scores is None else np.where(np.isnan(scores), 0, scores)
+
+
 SELECTIONS: dict[str, Pick] = {
     "random": draw,
     "top_k": lambda c: select.top_k(c.scores, c.k, available=c.available),
@@ -68,7 +73,7 @@ SELECTIONS: dict[str, Pick] = {
     ),
     "badge": lambda c: select.badge(c.proba, c.features, c.k, available=c.available, seed=c.seed),
     "facility_location": lambda c: select.facility_location(
-        c.features, c.k, weights=c.weights, labeled=c.taken, available=c.available
+        c.features, c.k, weights=_covered(c.weights), labeled=c.taken, available=c.available
     ),
     "mmr": lambda c: select.mmr(c.scores, c.features, c.k, labeled=c.taken, available=c.available),
     "ranked_batch": lambda c: select.ranked_batch(
@@ -76,7 +81,7 @@ SELECTIONS: dict[str, Pick] = {
     ),
     "max_herding": lambda c: select.max_herding(c.features, c.k, labeled=c.taken, available=c.available),
     "uncertainty_herding": lambda c: select.uncertainty_herding(
-        c.scores, c.features, c.k, labeled=c.taken, available=c.available
+        _covered(c.scores), c.features, c.k, labeled=c.taken, available=c.available
     ),
 }
 

@@ -15,6 +15,7 @@ Those here are for the common cases. Where the answers take their time, nothing 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,13 @@ class Known:
 
     Parameters
     ----------
-    y : (n,) array or sequence
+    y : (n,) array or sequence, or mapping of int to label
         The label of each row of the pool.
+
+    Raises
+    ------
+    ValueError
+        When it is asked about a row that it has no label for.
 
     Examples
     --------
@@ -43,10 +49,17 @@ class Known:
     ['cow', 'cat']
     """
 
-    def __init__(self, y: Labels) -> None:
+    def __init__(self, y: Labels | Mapping[int, Label]) -> None:
         # A list: the brackets of a pandas series would look for its own index.
-        self._labels: list[Label] = y.tolist() if isinstance(y, np.ndarray) else list(y)
+        listed = y if isinstance(y, Mapping) else y.tolist() if isinstance(y, np.ndarray) else list(y)
+        self._labels: Any = listed
 
     def __call__(self, indices: NDArray[np.int64], rows: Any) -> list[Label]:  # noqa: ARG002
         """Give the label of each index."""
-        return [self._labels[index] for index in indices.tolist()]
+        labels = []
+        for index in indices.tolist():
+            try:
+                labels.append(self._labels[index])
+            except LookupError as error:
+                raise ValueError(f"Known: expected a label for row {index}, got none") from error
+        return labels
