@@ -155,6 +155,25 @@ class TestWrongArguments:
         assert qr.ActiveLearner(proba, X, score=likeliest).ask().indices.tolist() == expected.indices.tolist()
 
 
+class TestFace:
+    def test_it_reads_as_what_it_is(self):
+        learner = qr.ActiveLearner(CountingNB(), X, labels={0: "cat"}, strategy="badge")
+        assert repr(learner) == "ActiveLearner(CountingNB, 'badge', 1 of 60 labelled)"
+
+    def test_the_model_is_there_to_read(self):
+        model = CountingNB()
+        learner = qr.ActiveLearner(model, X)
+        assert learner.model is model
+        with pytest.raises(AttributeError):
+            learner.model = None
+
+    def test_the_end_of_a_with_closes(self, tmp_path):
+        with qr.ActiveLearner(proba, X, journal=tmp_path / "run.db") as learner:
+            learner.tell([0], ["cat"])
+        with pytest.raises(qr.JournalError, match="closed"):
+            learner.tell([1], ["cat"])
+
+
 class TestKinds:
     @pytest.mark.parametrize(
         ("labels", "message"),

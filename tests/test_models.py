@@ -20,6 +20,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 N = 60
@@ -32,6 +33,31 @@ MEMBERS = RNG.dirichlet(np.ones(4), size=(5, N))
 
 Z = X @ [1.0, 2.0, 3.0] + RNG.normal(size=N)
 SOME = dict(zip(range(0, N, 12), Z[::12].tolist(), strict=True))
+
+
+def test_a_model_that_cannot_have_the_score_is_named_at_once():
+    with pytest.raises(TypeError, match=r"SVC\.predict: a model without predict_proba"):
+        qr.ActiveLearner(SVC(), X, score="margin")
+    with pytest.raises(TypeError, match='the score "variance" is for regressors'):
+        qr.ActiveLearner(GaussianNB(), X, score="variance")
+    assert len(qr.ActiveLearner(SVC(), X, strategy="core_set").ask()) == 10
+
+
+def test_an_error_of_a_fit_tells_the_kinds_of_labels():
+    learner = qr.ActiveLearner(GaussianNB(), X.astype(str), labels=KNOWN)
+    learner._model.model.fit = _fails
+    with pytest.raises(RuntimeError, match="of its own") as raised:
+        learner.fit()
+    assert raised.value.__notes__ == ["GaussianNB.predict_proba: fitted on 6 labels of the kinds ['str']"]
+
+
+def _fails(X, y):
+    raise RuntimeError("of its own")
+
+
+def test_validation_has_a_label_for_each_row():
+    with pytest.raises(ValueError, match="validation: expected one label for each of its 60 rows, got 3"):
+        qr.ActiveLearner(GaussianNB(), X, validation=(X, Y[:3]))
 
 
 def best(scores, taken, k=10):

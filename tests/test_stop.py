@@ -106,6 +106,24 @@ def test_a_rule_of_the_model_warns_once_where_no_model_is_asked():
     assert len(warned) == 1
 
 
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: stop.MaxLabels("a"), TypeError, "n: expected an integer, got str"),
+        (lambda: stop.MaxLabels(-1), ValueError, "n: expected at least 1 label, got -1"),
+        (lambda: stop.MaxRounds(0), ValueError, "n: expected at least 1 round, got 0"),
+        (lambda: stop.MaxCost(-1), ValueError, "total: expected a finite number, 0 or more, got -1"),
+        (lambda: stop.MaxTime(-1), ValueError, "seconds: expected a finite number, 0 or more, got -1"),
+        (lambda: stop.Target("accuracy", "x"), TypeError, "value: expected a number, got 'x'"),
+        (lambda: stop.MaxLabels(1) | 3, TypeError, "stop: expected a function of the rounds so far, got 3"),
+        (lambda: 3 & stop.MaxLabels(1), TypeError, "stop: expected a function of the rounds so far, got 3"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
 def test_target_of_an_unknown_metric_is_an_error():
     with pytest.raises(ValueError, match=r"expected one of \['accuracy', 'f1'\], got 'acuracy'"):
         stop.Target("acuracy", 0.9)(rounds(10, metrics={"accuracy": 0.5, "f1": 0.5}))

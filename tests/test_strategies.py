@@ -257,6 +257,7 @@ class TestFunctions:
         ("returned", "error", "message"),
         [
             ([1, 2], TypeError, "strategy own: expected querist.Picks, got list"),
+            (np.array([0.5]), ValueError, "row numbers and as many values, got float64"),
             (([1, 3], [0.1, 0.2]), ValueError, "available rows, got 3 at place 1"),
             (([1, N], [0.1, 0.2]), ValueError, "available rows, got 50 at place 1"),
             (([1, 1], [0.1, 0.2]), ValueError, r"each row once, got \[1, 1\]"),
@@ -272,6 +273,12 @@ class TestFunctions:
 
         with pytest.raises(error, match=message):
             asked(strategy=own)
+
+
+def test_a_function_may_give_rows_alone():
+    batch = asked(strategy=lambda context: np.flatnonzero(context.available)[:3])
+    assert batch.indices.tolist() == FREE[:3].tolist()
+    assert np.isnan(batch.scores).all()
 
 
 class TestExploration:

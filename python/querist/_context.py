@@ -233,6 +233,8 @@ class Context:
     def checked(self, picks: Any, strategy: Any) -> Picks:
         """Give what a function returned, if it can be asked."""
         name = f"strategy {_name(strategy)}"
+        if isinstance(picks, np.ndarray) and picks.ndim == 1:
+            picks = picks, np.full(len(picks), np.nan)
         if not isinstance(picks, tuple) or len(picks) != 2:
             raise TypeError(f"{name}: expected querist.Picks, got {type(picks).__name__}")
         rows, values = np.asarray(picks[0]), np.asarray(picks[1])

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from time import monotonic, perf_counter, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,8 +85,8 @@ class ActiveLearner:
         "k_means_pp", "facility_location", "max_herding", which use no score; "information_density",
         "ranked_batch", "mmr", "uncertainty_herding", which use `score`; "power_margin", "power_entropy". Or a
         function from a context (`number` of the batch, `k`, `available`, `labels`, `labeled`, `scores`,
-        `proba`, `features`, `seed`) to `Picks`. A schedule is such a function: it gives
-        `context.pick("badge")`, or another name, by `context.number`.
+        `proba`, `features`, `seed`) to `Picks`, or to an array of rows. A schedule is such a function: it
+        gives `context.pick("badge")`, or another name, by `context.number`.
     embed : (n, d) array or callable, optional
         The features that diversity and density use, or a function from rows of `X` to them, called anew for
         each batch that needs them. By default `X` itself, if it is a matrix or data frame of numbers, sparse
@@ -307,6 +307,23 @@ class ActiveLearner:
         What is asked or told after that is a `JournalError`.
         """
         self._ledger.close()
+
+    def __enter__(self) -> ActiveLearner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        given = self._given["strategy"] or self._given["score"]
+        strategy = given if isinstance(given, str) else getattr(given, "__name__", type(given).__name__)
+        model = type(self.model).__name__
+        return f"ActiveLearner({model}, {strategy!r}, {self.n_labels} of {len(self._pool)} labelled)"
+
+    @property
+    def model(self) -> Model:
+        """The model, or models, given."""
+        return cast(Model, self._given["model"])
 
     @property
     def history(self) -> list[Round]:

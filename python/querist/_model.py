@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._arrays import as_array
+from querist._pool import row_count
 from querist._protocols import Label, Model, Validation
 from querist._votes import ensemble_variance
 
@@ -19,6 +20,10 @@ def check_validation(validation: Validation | None) -> None:
         raise ValueError(
             f"validation: expected (X, y) or a function of the model, got {len(validation)} items"
         )
+    if validation is not None and not callable(validation):
+        n, n_labels = map(row_count, validation)
+        if n != n_labels:
+            raise ValueError(f"validation: expected one label for each of its {n} rows, got {n_labels}")
 
 
 def checked_model(model: Model) -> CheckedModel:
@@ -59,7 +64,12 @@ class CheckedModel:
     def fit(self, X: Any, y: NDArray[Any]) -> None:
         """Fit a trainable model, in place; a function stays as it is."""
         if self.trainable:
-            self.model.fit(X, y)
+            try:
+                self.model.fit(X, y)
+            except Exception as error:
+                kinds = sorted({type(label).__name__ for label in y.tolist()})
+                error.add_note(f"{self.name}: fitted on {len(y)} labels of the kinds {kinds}")
+                raise
         if self.classifies:
             self.classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
 

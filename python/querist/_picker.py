@@ -44,6 +44,8 @@ class Picker:
         self._model, self._pool, self._features = model, pool, features
         self._recipe = named_recipe("random", recipe) if recipe.score == "random" else recipe
         self._strategy = _checked_strategy(strategy, self._recipe)
+        if isinstance(self._strategy, Recipe):
+            _check_model(self._strategy, model)
         self._epsilon = finite(epsilon, "epsilon", least="0 or more")
         if self._epsilon > 1:
             raise ValueError(f"epsilon: expected a share from 0 to 1, got {epsilon}")
@@ -127,6 +129,15 @@ def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:
     if strategy is None:
         return base
     return named_recipe(strategy, base) if not callable(strategy) else strategy
+
+
+def _check_model(recipe: Recipe, model: CheckedModel) -> None:
+    """Raise if the model will never have what the recipe asks of it."""
+    if recipe.score == "variance":
+        if not model.regresses:
+            raise TypeError(f'{model.name}: the score "variance" is for regressors, with fit and predict')
+    elif model.regresses and (recipe.score is not None or recipe.select == "badge"):
+        raise TypeError(f'{model.name}: a model without predict_proba has the score "variance" only')
 
 
 def _group_numbers(groups: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -72,6 +72,8 @@ def when(rule: StopRule) -> Rule:
     """
     if isinstance(rule, Rule):
         return rule
+    if not callable(rule):
+        raise TypeError(f"stop: expected a function of the rounds so far, got {rule!r}")
     name = getattr(rule, "__name__", repr(rule))
     return Rule(name, lambda history: name if rule(history) else None)
 

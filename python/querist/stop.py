@@ -19,6 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from querist._arguments import count, finite
 from querist._rounds import Round
 from querist._rule import Rule, number_of_rounds, when
 from querist._settled import ClassificationChange, OverallUncertainty, StabilizingPredictions
@@ -53,6 +56,9 @@ class MaxLabels(Rule):
     """
 
     def __init__(self, n: int) -> None:
+        if count(n, "n") < 1:
+            raise ValueError(f"n: expected at least 1 label, got {n}")
+
         def why(history: Sequence[Round]) -> str | None:
             n_labels = history[-1].n_labels
             return f"labels: {n_labels} of {n}" if n_labels >= n else None
@@ -71,6 +77,8 @@ class MaxRounds(Rule):
     """
 
     def __init__(self, n: int) -> None:
+        number_of_rounds(n, "n")
+
         def why(history: Sequence[Round]) -> str | None:
             number = history[-1].number
             return f"rounds: {number} of {n}" if number >= n else None
@@ -91,6 +99,8 @@ class MaxCost(Rule):
     """
 
     def __init__(self, total: float) -> None:
+        finite(total, "total", least="0 or more")
+
         def why(history: Sequence[Round]) -> str | None:
             cost = history[-1].total_cost
             return f"cost: {cost:.4g} of {total:.4g}" if cost >= total else None
@@ -111,6 +121,8 @@ class MaxTime(Rule):
     """
 
     def __init__(self, seconds: float) -> None:
+        finite(seconds, "seconds", least="0 or more")
+
         def why(history: Sequence[Round]) -> str | None:
             elapsed = history[-1].elapsed
             return f"seconds: {elapsed:.4g} of {seconds:.4g}" if elapsed >= seconds else None
@@ -132,6 +144,9 @@ class Target(Rule):
     """
 
     def __init__(self, metric: str, value: float) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            raise TypeError(f"value: expected a number, got {value!r}")
+
         def why(history: Sequence[Round]) -> str | None:
             reached = _metric(history[-1], metric)
             return f"{metric}: {reached:.4g} of {value:.4g}" if reached >= value else None
