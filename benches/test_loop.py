@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,15 @@ def proba_of(n: int, c: int) -> np.ndarray:
     return proba / proba.sum(1, keepdims=True)
 
 
-def rounds(learner: qr.ActiveLearner) -> Any:
+def rounds(started: Callable[[], qr.ActiveLearner]) -> Any:
+    """Return a round of a campaign, which starts anew at 2,000 labels."""
+    kept = {"learner": started()}
+
     def one() -> None:
-        batch = learner.ask()
-        learner.tell(batch, ["a"] * len(batch))
+        if kept["learner"].n_labels > 2000:
+            kept["learner"] = started()
+        batch = kept["learner"].ask()
+        kept["learner"].tell(batch, ["a"] * len(batch))
 
     return one
 
@@ -63,11 +69,18 @@ def test_a_round(bench, tmp_path):
     learner = qr.ActiveLearner(Known(proba), numbers, labels={0: "a", 1: "b"}, **options)
     batch = learner.ask()
     assert set(batch.indices) == set(qr.top_scores(proba[2:], len(batch), score="margin").indices + 2)
-    kept = qr.ActiveLearner(
-        Known(proba), numbers, labels={0: "a", 1: "b"}, journal=tmp_path / "run.db", **options
-    )
+
+    def started(journal: bool = False) -> qr.ActiveLearner:
+        where = tmp_path / f"{len(list(tmp_path.iterdir()))}.db" if journal else None
+        return qr.ActiveLearner(Known(proba), numbers, labels={0: "a", 1: "b"}, journal=where, **options)
+
     taken = bench.interleaved(
-        {"round": rounds(learner), "kept": rounds(kept), "commits": commits(tmp_path / "other.db")}, least=11
+        {
+            "round": rounds(started),
+            "kept": rounds(lambda: started(True)),
+            "commits": commits(tmp_path / "other.db"),
+        },
+        least=11,
     )
     work = f"a round: ask and tell {options['batch_size']} of {n:,} x {c}"
     bench.add(work, taken["round"], "5 ms", 0.005, bar=1)

@@ -23,6 +23,9 @@ use crate::simd::dispatch;
 /// Numbers of the rows of a rung, so that they stay in the second-level cache while picks are made among them.
 const RUNG: usize = 1 << 16;
 
+/// Rows that are brought up to date at once: all of a large pool would take 32 bytes each.
+const AT_ONCE: usize = 1 << 17;
+
 /// How rows are ordered.
 pub trait Rule: Sync {
     /// Whether a row can be picked at all.
@@ -230,36 +233,38 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
     fn refresh(&mut self, rows: &[usize], bar: f64, par: Par<'_>) -> Result<(), Error> {
         let total = self.known.centres.len();
         // First with the centres that stay: that is remembered.
-        let mut bounds: Vec<Bound> = Vec::new();
-        for &row in rows {
-            if (self.known.seen[row] as usize) < self.settled {
-                let (squared, seen) = (self.known.squared[row], self.known.seen[row] as usize);
-                bounds.push(Bound { row, squared, nearest: usize::MAX, seen });
+        if rows.iter().any(|&row| (self.known.seen[row] as usize) < self.settled) {
+            let picked = self.take_picks();
+            for rows in rows.chunks(AT_ONCE) {
+                let behind = rows.iter().filter(|&&row| (self.known.seen[row] as usize) < self.settled);
+                let bound = |&row: &usize| {
+                    let (squared, seen) = (self.known.squared[row], self.known.seen[row] as usize);
+                    Bound { row, squared, nearest: usize::MAX, seen }
+                };
+                let mut bounds: Vec<Bound> = behind.map(bound).collect();
+                self.fold(&mut bounds, bar, par)?;
+                for bound in &bounds {
+                    self.known.squared[bound.row] = bound.squared;
+                    self.known.seen[bound.row] = small(bound.seen);
+                    self.squared[bound.row] = self.squared[bound.row].min(bound.squared);
+                    self.seen[bound.row] = self.seen[bound.row].max(small(bound.seen));
+                }
             }
+            self.known.add(self.rows, picked, "features")?;
         }
-        let mut picked = Vec::new();
-        if !bounds.is_empty() {
-            picked = self.take_picks();
+        for rows in rows.chunks(AT_ONCE) {
+            let mut bounds: Vec<Bound> = Vec::new();
+            for &row in rows {
+                let (squared, seen) = (self.squared[row], self.seen[row] as usize);
+                if seen >= self.settled && seen < total && self.key(row, squared) >= bar {
+                    bounds.push(Bound { row, squared, nearest: usize::MAX, seen });
+                }
+            }
             self.fold(&mut bounds, bar, par)?;
             for bound in &bounds {
-                self.known.squared[bound.row] = bound.squared;
-                self.known.seen[bound.row] = small(bound.seen);
-                self.squared[bound.row] = self.squared[bound.row].min(bound.squared);
-                self.seen[bound.row] = self.seen[bound.row].max(small(bound.seen));
+                self.squared[bound.row] = bound.squared;
+                self.seen[bound.row] = small(bound.seen);
             }
-        }
-        self.known.add(self.rows, picked, "features")?;
-        let mut bounds: Vec<Bound> = Vec::new();
-        for &row in rows {
-            let (squared, seen) = (self.squared[row], self.seen[row] as usize);
-            if seen >= self.settled && seen < total && self.key(row, squared) >= bar {
-                bounds.push(Bound { row, squared, nearest: usize::MAX, seen });
-            }
-        }
-        self.fold(&mut bounds, bar, par)?;
-        for bound in &bounds {
-            self.squared[bound.row] = bound.squared;
-            self.seen[bound.row] = small(bound.seen);
         }
         Ok(())
     }
