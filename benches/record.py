@@ -87,6 +87,7 @@ def _time(seconds: float) -> str:
 
 
 def _draw(lines: Sequence[dict[str, Any]]) -> None:
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     shown = [line for line in lines if "limit" not in line["against"]]
@@ -101,4 +102,5 @@ def _draw(lines: Sequence[dict[str, Any]]) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("times faster than the other (orange: slower)")
     axes.margins(y=0.01)
-    figure.savefig(DOCS / "benchmarks.svg")
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "querist"}):  # text as text: a tenth of the size
+        figure.savefig(DOCS / "benchmarks.svg", metadata={"Date": None})
