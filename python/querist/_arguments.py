@@ -107,27 +107,6 @@ def still_open(n: int, rows: NDArray[np.int64], available: ArrayLike | None) -> 
     return mask
 
 
-def checked_cost(cost: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Give what each of n rows costs, in float64.
-
-    Raises
-    ------
-    ValueError
-        If there are not n numbers, or one is negative or not finite.
-    """
-    array = as_array(cost, "cost")
-    if array.shape != (n,):
-        msg = f"cost: expected shape ({n},), one number for each row of the pool, got {array.shape}"
-        raise ValueError(msg)
-    costs = np.ascontiguousarray(array, np.float64)
-    unfit = ~(np.isfinite(costs) & (costs >= 0))
-    if unfit.any():
-        row = int(unfit.argmax())
-        msg = f"cost: row {row} is {costs[row]}, expected a finite number, 0 or more"
-        raise ValueError(msg)
-    return costs
-
-
 def checked_weights(weights: ArrayLike, n: int, argument: str = "weights") -> NDArray[np.float64]:
     """Give weights in float64.
 
@@ -150,6 +129,15 @@ def checked_weights(weights: ArrayLike, n: int, argument: str = "weights") -> ND
     if wrong.any():
         row = int(wrong.argmax())
         msg = f"{argument}: row {row} is {worth[row]}, expected a finite number, 0 or more"
+        raise ValueError(msg)
+    return worth
+
+
+def finite_weights(weights: ArrayLike, n: int, argument: str = "weights") -> NDArray[np.float64]:
+    """Give weights as `checked_weights` does, but for NaN, which is a ValueError too."""
+    worth = checked_weights(weights, n, argument)
+    if np.isnan(worth).any():
+        msg = f"{argument}: row {int(np.isnan(worth).argmax())} is nan, expected a finite number, 0 or more"
         raise ValueError(msg)
     return worth
 

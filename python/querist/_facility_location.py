@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
-from querist._arguments import checked_weights, still_open, taken
+from querist._arguments import finite_weights, still_open, taken
 from querist._arrays import as_matrix
 from querist._deadline import Deadline
 from querist._density import kernel_gamma
@@ -102,22 +102,13 @@ def facility_location(
         k,
         kernel=kernel,
         gamma=width,
-        weights=None if weights is None else covered_weights(weights, array.shape[0]),
+        weights=None if weights is None else finite_weights(weights, array.shape[0]),
         labeled=labeled,
         available=available,
         limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         time=time,
     )
-
-
-def covered_weights(weights: ArrayLike, n: int, argument: str = "weights") -> NDArray[np.float64]:
-    """Give how much each of n items counts: finite and not negative."""
-    worth = checked_weights(weights, n, argument)
-    if np.isnan(worth).any():
-        msg = f"{argument}: row {int(np.isnan(worth).argmax())} is nan, expected a finite number, 0 or more"
-        raise ValueError(msg)
-    return worth
 
 
 def cover(

@@ -20,7 +20,7 @@ NEIGHBOURS = 10
 
 
 def _knn(features: NDArray[Any]) -> NDArray[Any]:
-    return knn_density(features, min(NEIGHBOURS, len(features) - 1))
+    return knn_density(features, min(NEIGHBOURS, features.shape[0] - 1))
 
 
 DENSITIES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from querist._arguments import finite, taken
+from querist._arguments import finite, finite_weights, taken
 from querist._arrays import as_matrix, is_sparse
 from querist._deadline import Deadline
 from querist._density import knn_density
-from querist._facility_location import cover, covered_weights
+from querist._facility_location import cover
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 
@@ -152,7 +152,7 @@ def uncertainty_herding(
     if array.ndim != 2:
         msg = f"features: expected shape (n, d), got {array.shape}"
         raise ValueError(msg)
-    worth = covered_weights(scores, array.shape[0], "scores")
+    worth = finite_weights(scores, array.shape[0], "scores")
     if gamma is None:
         width = _narrowing_gamma(array, labeled, n_threads, time)
     else:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from querist._answers import check_annotator, checked_answers
-from querist._arguments import checked_cost, finite
+from querist._arguments import finite, finite_weights
 from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
@@ -207,7 +207,7 @@ class ActiveLearner:
         # Other processes understand the time of day, but it may be set back; this clock is not.
         self._clock = time() - monotonic()
         n = len(self._pool)
-        self._cost = None if cost is None else checked_cost(cost, n)
+        self._cost = None if cost is None else finite_weights(cost, n, "cost")
         began = self._now()
         self._campaign = Campaign(n, self._cost, began)
         self._given = {  # what a resumed campaign must have in common with this one
