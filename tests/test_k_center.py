@@ -299,3 +299,14 @@ def test_coverage_is_that_of_brute_force(name, metric):
     # A row of zeros has cosine 0 to everything, itself included.
     itself = indices if metric == "euclidean" else indices[pool[indices].any(axis=1)]
     assert not distance[itself].any()
+
+
+@every_metric
+@pytest.mark.parametrize("seed", range(12))
+def test_coverage_holds_across_blocks_of_picks_and_rows_of_very_different_length(seed, metric):
+    rng = np.random.default_rng(seed)
+    pool = rng.standard_normal((900, seed % 5 + 1)).astype([np.float32, np.float64][seed % 2])
+    pool[rng.integers(0, 900, 5)] *= 10.0 ** (seed % 4)
+    rows = rng.permutation(900)[:700]
+    got, expected = coverage(pool, rows, metric=metric), slow.coverage(pool, rows, metric)
+    assert list(map(bits, got)) == list(map(bits, expected))

@@ -8,12 +8,12 @@
 
 use std::ops::Range;
 
-use fearless_simd::Simd;
 use fearless_simd::prelude::*;
+use fearless_simd::{Simd, f64x8};
 
 use crate::error::{Error, Fault};
 use crate::real::Real;
-use crate::row_sums::{Squares, each_row, room};
+use crate::row_sums::{Squares, each_row, padded, room};
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level, dispatch};
 use crate::sum::tree_sum;
@@ -54,17 +54,18 @@ pub(crate) fn middle<T: Real>(rows: &Rows<'_, T>) -> Vec<T> {
 /// A block of rows, ready to be the left side of pairs, or when packed the right one.
 #[derive(Debug, Default)]
 pub(crate) struct Block<T> {
-    /// As they are compared: as they were given, or of length 1.
+    /// As they were given; empty where they are compared by cosine.
+    given: Vec<T>,
+    /// As they are multiplied: centred, or of length 1.
     rows: Vec<T>,
-    centred: Vec<T>,
-    /// ‖x − centre‖², +∞ for rows that only fill the last vector: these are infinitely far from everything.
+    /// The squared norms of these, +∞ for rows that only fill the last vector: these are infinitely far from everything.
     norms: Vec<T>,
     packed: Packed<T>,
     d: usize,
 }
 
 impl<T: Real> Block<T> {
-    /// Loads some rows, not packed.
+    /// Loads neighbouring rows, not packed.
     pub(crate) fn load(
         &mut self,
         rows: &Rows<'_, T>,
@@ -74,44 +75,62 @@ impl<T: Real> Block<T> {
         level: Level,
     ) -> Result<(), Error> {
         self.d = rows.width();
-        let first = range.start;
+        self.rows.clear();
         if rows.is_contiguous() {
-            self.rows.clear();
-            self.rows.extend_from_slice(rows.read(range, &mut Vec::new()));
+            self.rows.extend_from_slice(rows.read(range.clone(), &mut Vec::new()));
         } else {
-            let count = rows.read(range, &mut self.rows).len();
+            let count = rows.read(range.clone(), &mut self.rows).len();
             self.rows.truncate(count);
         }
-        let count = self.rows.len() / self.d;
-        self.centred.clear();
-        let mut norms = vec![T::ZERO; count];
-        match space {
-            Space::Euclidean(centre) => {
-                for row in self.rows.chunks_exact(self.d) {
-                    self.centred.extend(row.iter().zip(centre).map(|(&x, &c)| x - c));
-                }
-                dispatch(level, Norms { rows: &self.centred, d: self.d, out: &mut norms });
-                check(&norms, &self.rows, self.d, first, argument)?;
-            }
-            Space::Cosine => {
-                dispatch(level, Norms { rows: &self.rows, d: self.d, out: &mut norms });
-                check(&norms, &self.rows, self.d, first, argument)?;
-                for row in self.rows.chunks_exact_mut(self.d) {
-                    normalise(row);
-                }
-                self.centred.extend_from_slice(&self.rows);
-                // Of length 1, or 0 and then at a distance of √2 from everything, itself included.
-                norms.fill(T::ONE);
-            }
+        self.prepare(space, level).map_err(|(row, fault)| at(argument, range.start + row, fault))
+    }
+
+    /// Loads rows by their numbers, not packed.
+    pub(crate) fn gather(
+        &mut self,
+        rows: &Rows<'_, T>,
+        mut which: impl ExactSizeIterator<Item = usize> + Clone,
+        space: &Space<T>,
+        argument: &'static str,
+        level: Level,
+    ) -> Result<(), Error> {
+        self.d = rows.width();
+        self.rows.clear();
+        self.rows.reserve(which.len() * self.d);
+        let mut one = Vec::new();
+        for row in which.clone() {
+            self.rows.extend_from_slice(rows.read(row..row + 1, &mut one));
+        }
+        self.prepare(space, level).map_err(|(row, fault)| at(argument, which.nth(row).unwrap_or(row), fault))
+    }
+
+    /// Makes rows what they are multiplied as. Fails for the first row whose squared norm is no finite number, or so large
+    /// that a squared distance, up to four times as much, might not be.
+    fn prepare(&mut self, space: &Space<T>, level: Level) -> Result<(), (usize, Fault)> {
+        let d = self.d;
+        self.given.clear();
+        if let Space::Euclidean(centre) = space {
+            self.given.extend_from_slice(&self.rows);
+            dispatch(level, Centred { rows: &mut self.rows, centre });
         }
         self.norms.clear();
-        self.norms.extend_from_slice(&norms);
+        self.norms.resize(self.rows.len() / d, T::ZERO);
+        dispatch(level, Norms { rows: &self.rows, d, out: &mut self.norms });
+        if let Some(row) = self.norms.iter().position(|norm| !fits(norm)) {
+            let given = if self.given.is_empty() { &self.rows } else { &self.given };
+            return Err((row, fault_of(&given[row * d..][..d])));
+        }
+        if matches!(space, Space::Cosine) {
+            dispatch(level, Scaled { rows: &mut self.rows, d, norms: &self.norms });
+            // Of length 1, or 0 and then at a distance of √2 from everything, itself included.
+            self.norms.fill(T::ONE);
+        }
         Ok(())
     }
 
     /// Makes the rows loaded ready to be the columns of pairs.
     pub(crate) fn pack(&mut self, level: Level) {
-        self.packed.pack(&self.centred, self.d, level);
+        self.packed.pack(&self.rows, self.d, level);
         self.norms.resize(self.packed.width(), T::INFINITY);
     }
 
@@ -120,9 +139,14 @@ impl<T: Real> Block<T> {
         self.rows.len() / self.d.max(1)
     }
 
-    /// The largest squared norm.
+    /// The squared norms of the rows as they are multiplied.
+    pub(crate) fn norms(&self) -> &[T] {
+        &self.norms[..self.len()]
+    }
+
+    /// The largest of these.
     pub(crate) fn largest_norm(&self) -> f64 {
-        self.norms[..self.len()].iter().fold(0.0, |largest, norm| largest.max(norm.to_f64()))
+        self.norms().iter().fold(0.0, |largest, norm| largest.max(norm.to_f64()))
     }
 
     /// Columns, as [`Packed::width`].
@@ -130,23 +154,19 @@ impl<T: Real> Block<T> {
         self.packed.width()
     }
 
+    /// A row as it is compared: as it was given, or of length 1.
     fn row(&self, i: usize) -> &[T] {
-        &self.rows[i * self.d..][..self.d]
+        let rows = if self.given.is_empty() { &self.rows } else { &self.given };
+        &rows[i * self.d..][..self.d]
     }
 }
 
-/// Fails for the first row whose squared norm is no finite number, or so large that a squared distance, up to four times
-/// as much, might not be.
-fn check<T: Real>(
-    norms: &[T],
-    rows: &[T],
-    d: usize,
-    first: usize,
-    argument: &'static str,
-) -> Result<(), Error> {
-    let fits = |norm: &T| norm.to_f64() <= T::LARGEST / 4.0;
-    let Some(row) = norms.iter().position(|norm| !fits(norm)) else { return Ok(()) };
-    Err(Error::Row { argument, row: first + row, member: None, fault: fault_of(&rows[row * d..][..d]) })
+fn fits<T: Real>(norm: &T) -> bool {
+    norm.to_f64() <= T::LARGEST / 4.0
+}
+
+fn at(argument: &'static str, row: usize, fault: Fault) -> Error {
+    Error::Row { argument, row, member: None, fault }
 }
 
 /// What is wrong with a row whose squared norm is no finite number.
@@ -158,30 +178,44 @@ pub(crate) fn fault_of<T: Real>(row: &[T]) -> Fault {
     })
 }
 
-/// Scales a row to length 1, unless it is 0. In float64, as the squares of small float32 numbers vanish, and first by a power
-/// of 2, which rounds nothing; squares are added in 8 sums over every eighth coordinate, then as a tree.
-pub(crate) fn normalise<T: Real>(row: &mut [T]) {
-    let mut largest = [0.0_f64; 8];
-    for part in row.chunks(8) {
-        for (largest, x) in largest.iter_mut().zip(part) {
-            let x = x.to_f64().abs();
-            *largest = if x > *largest { x } else { *largest };
+/// Scales rows to length 1, in their own type; those of zeros stay.
+pub(crate) fn unit_rows<T: Real>(rows: &mut [T], d: usize, level: Level) {
+    let mut norms = vec![T::ZERO; rows.len() / d];
+    dispatch(level, Norms { rows, d, out: &mut norms });
+    dispatch(level, Scaled { rows, d, norms: &norms });
+}
+
+/// Scales a row to length 1, unless it is 0: first by a power of 2, which rounds nothing; squares are added in 8 sums over
+/// every eighth coordinate, then as a tree. No operation is fused, so that the bits are the same at every level.
+pub(crate) fn normalise(row: &mut [f64], level: Level) {
+    dispatch(level, Normalised(row));
+}
+
+struct Normalised<'a>(&'a mut [f64]);
+
+impl Kernel for Normalised<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut largest = f64x8::splat(simd, 0.0);
+        for part in self.0.chunks(8) {
+            let x = padded::<f64, S>(simd, part).abs();
+            largest = x.simd_gt(largest).select(x, largest);
         }
-    }
-    let largest = largest.into_iter().fold(0.0, f64::max);
-    if largest > 0.0 {
-        let exponent = largest.to_bits() >> 52;
-        let scale = f64::from_bits(2046_u64.saturating_sub(exponent).max(1) << 52);
-        let mut sums = [0.0; 8];
-        for part in row.chunks(8) {
-            for (sum, x) in sums.iter_mut().zip(part) {
-                let x = x.to_f64() * scale;
-                *sum += x * x;
+        let largest = largest.as_slice().iter().copied().fold(0.0, f64::max);
+        if largest > 0.0 {
+            let exponent = largest.to_bits() >> 52;
+            let scale = f64x8::splat(simd, f64::from_bits(2046_u64.saturating_sub(exponent).max(1) << 52));
+            let mut sums = f64x8::splat(simd, 0.0);
+            for part in self.0.chunks(8) {
+                let x = padded::<f64, S>(simd, part) * scale;
+                sums += x * x;
             }
-        }
-        let inverse = 1.0 / tree_sum(&sums, &[]).sqrt();
-        for x in row {
-            *x = T::from_f64(x.to_f64() * scale * inverse);
+            let inverse = f64x8::splat(simd, 1.0 / tree_sum(sums.as_slice(), &[]).sqrt());
+            for part in self.0.chunks_mut(8) {
+                let x = padded::<f64, S>(simd, part) * scale * inverse;
+                part.copy_from_slice(&x.as_slice()[..part.len()]);
+            }
         }
     }
 }
@@ -194,7 +228,7 @@ pub(crate) fn squared_distances<T: Real, E: Epilogue<T>>(
     strip: &mut Vec<T>,
     level: Level,
 ) {
-    products(&left.centred, &right.packed, &mut Squared { left, right, epilogue }, strip, level);
+    products(&left.rows, &right.packed, &mut Squared { left, right, epilogue }, strip, level);
 }
 
 /// Makes squared distances of products.
@@ -248,6 +282,58 @@ pub(crate) fn squared_distance<T: Real>(x: &[T], y: &[T]) -> T {
         }
     }
     T::from_f64(tree_sum(&sums, &[]))
+}
+
+/// x − centre for each row.
+struct Centred<'a, T> {
+    rows: &'a mut [T],
+    centre: &'a [T],
+}
+
+impl<T: Real> Kernel for Centred<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for row in self.rows.chunks_exact_mut(self.centre.len()) {
+            for (x, c) in row.chunks_mut(T::LANES).zip(self.centre.chunks(T::LANES)) {
+                let centred = padded(simd, x) - padded(simd, c);
+                x.copy_from_slice(&centred.as_slice()[..x.len()]);
+            }
+        }
+    }
+}
+
+/// x / ‖x‖ for each row. Where the squares may have vanished the row is scaled in float64.
+struct Scaled<'a, T> {
+    rows: &'a mut [T],
+    d: usize,
+    norms: &'a [T],
+}
+
+impl<T: Real> Kernel for Scaled<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (row, norm) in self.rows.chunks_exact_mut(self.d).zip(self.norms) {
+            if *norm < T::SMALL {
+                scale_faint(row);
+                continue;
+            }
+            let inverse = T::splat(simd, T::from_f64(1.0 / norm.to_f64().sqrt()));
+            for part in row.chunks_mut(T::LANES) {
+                let scaled = padded(simd, part) * inverse;
+                part.copy_from_slice(&scaled.as_slice()[..part.len()]);
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn scale_faint<T: Real>(row: &mut [T]) {
+    let mut wide: Vec<f64> = row.iter().map(|x| x.to_f64()).collect();
+    normalise(&mut wide, Level::Baseline);
+    row.iter_mut().zip(wide).for_each(|(x, wide)| *x = T::from_f64(wide));
 }
 
 /// ‖x‖² of each row.

@@ -94,10 +94,10 @@ pub(crate) fn exact<'a>(
 }
 
 /// A row as it is compared, in float64.
-pub(crate) fn exact_row<T: Real>(row: &[T], metric: Metric, out: &mut Vec<f64>) {
+pub(crate) fn exact_row<T: Real>(row: &[T], metric: Metric, out: &mut Vec<f64>, level: Level) {
     out.clear();
     out.extend(row.iter().map(|x| x.to_f64()));
     if metric == Metric::Cosine {
-        normalise(out);
+        normalise(out, level);
     }
 }

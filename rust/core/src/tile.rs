@@ -65,7 +65,7 @@ impl<T: Real> Packed<T> {
     pub(crate) fn pack(&mut self, rows: &[T], d: usize, level: Level) {
         self.d = d;
         self.group = T::LANES * d.next_multiple_of(4);
-        let groups = (rows.len() / d).div_ceil(T::LANES).next_multiple_of(3);
+        let groups = (rows.len() / d).div_ceil(T::LANES);
         self.width = groups * T::LANES;
         self.numbers.resize(groups * self.group, T::ZERO);
         dispatch(level, Pack { packed: self, rows });
@@ -114,15 +114,18 @@ impl<T: Real, E: Epilogue<T>> Kernel for Products<'_, T, E> {
     fn run<S: Simd>(self, simd: S) {
         let Self { left, right, epilogue, strip } = self;
         let (d, width) = (right.d, right.width);
+        let groups = width / T::LANES;
+        let threes = groups / 3 * 3;
         for (number, rows) in left.chunks(STRIP * d).enumerate() {
             let count = rows.len() / d;
             for start in (0..d.max(1)).step_by(DEPTH) {
                 let depth = start..(start + DEPTH).min(d);
                 if <S::f32s as SimdBase<S>>::LEN == 16 {
-                    block::<T, S, 8, 3>(simd, rows, right, depth, 0, strip);
+                    block::<T, S, 8, 3>(simd, rows, right, depth.clone(), 0, 0..threes, strip);
+                    block::<T, S, 8, 1>(simd, rows, right, depth, 0, threes..groups, strip);
                 } else {
-                    block::<T, S, 4, 1>(simd, rows, right, depth.clone(), 0, strip);
-                    block::<T, S, 4, 1>(simd, rows, right, depth, 4, strip);
+                    block::<T, S, 4, 1>(simd, rows, right, depth.clone(), 0, 0..groups, strip);
+                    block::<T, S, 4, 1>(simd, rows, right, depth, 4, 0..groups, strip);
                 }
             }
             epilogue.strip(simd, number * STRIP, &mut strip[..count * width], width);
@@ -130,7 +133,7 @@ impl<T: Real, E: Epilogue<T>> Kernel for Products<'_, T, E> {
     }
 }
 
-/// `R` rows from `first` on of a strip with all columns, `V` vectors at a time, over some of the coordinates.
+/// `R` rows from `first` on of a strip with some vectors of columns, `V` at a time, over some of the coordinates.
 #[inline(always)]
 fn block<T: Real, S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -138,6 +141,7 @@ fn block<T: Real, S: Simd, const R: usize, const V: usize>(
     right: &Packed<T>,
     depth: std::ops::Range<usize>,
     first: usize,
+    groups: std::ops::Range<usize>,
     strip: &mut [T],
 ) {
     let (d, width) = (right.d, right.width);
@@ -151,7 +155,8 @@ fn block<T: Real, S: Simd, const R: usize, const V: usize>(
         },
     );
     let length = depth.len();
-    for (at, groups) in right.numbers.chunks_exact(V * right.group).enumerate() {
+    for at in groups.step_by(V) {
+        let groups = &right.numbers[at * right.group..][..V * right.group];
         let y: [&[T]; V] = std::array::from_fn(
             #[inline(always)]
             |v| &groups[v * right.group..][depth.start * T::LANES..depth.end * T::LANES],
@@ -171,7 +176,7 @@ fn block<T: Real, S: Simd, const R: usize, const V: usize>(
         }
         for r in 0..R {
             for v in 0..V {
-                let out = &mut strip[(first + r) * width + (at * V + v) * T::LANES..][..T::LANES];
+                let out = &mut strip[(first + r) * width + (at + v) * T::LANES..][..T::LANES];
                 let sum = if depth.start == 0 { sums[r][v] } else { T::load(simd, out) + sums[r][v] };
                 sum.store_slice(out);
             }

@@ -18,7 +18,7 @@ use crate::pool::{InOrder, Par};
 use crate::real::{Real, all_lanes};
 use crate::row_sums::{OverRow, Squares, each_row, padded, room};
 use crate::rows::Rows;
-use crate::simd::{Kernel, aligned, dispatch};
+use crate::simd::{Kernel, Level, aligned, dispatch};
 use crate::sum::Sum;
 
 /// A similarity whose mean is a matter of the mean row.
@@ -151,7 +151,7 @@ fn careful_sum<T: Real>(
             return Err((number, fault_of(&row)));
         }
         if similarity == Similarity::Cosine {
-            normalise(&mut row);
+            normalise(&mut row, Level::Baseline);
         }
         if let Some(origin) = origin {
             row.iter_mut().zip(origin).for_each(|(x, origin)| *x -= origin.to_f64());
@@ -237,7 +237,7 @@ fn unusual<T: Real, S: Simd>(simd: S, squared: T::Lanes<S>) -> u64 {
 fn add_unusual<T: Real>(group: &[T], d: usize, bits: u64, scales: &mut [T], sum: &mut [f64]) {
     for (lane, row) in group.chunks_exact(d).enumerate().filter(|(lane, _)| bits >> lane & 1 == 1) {
         let mut row: Vec<f64> = row.iter().map(|x| x.to_f64()).collect();
-        normalise(&mut row);
+        normalise(&mut row, Level::Baseline);
         // Not finite, then: the sum tells, and all is looked at again.
         let spoilt = row.iter().any(|x| !x.is_finite());
         scales[lane] = if spoilt { T::NAN } else { T::ZERO };
@@ -397,7 +397,7 @@ impl<T: Real> Kernel for Compare<'_, T> {
 fn careful_cosines<T: Real>(group: &[T], d: usize, mean: &[T], bits: u64, value: &mut [T], own: &mut [T]) {
     for (lane, row) in group.chunks_exact(d).enumerate().filter(|(lane, _)| bits >> lane & 1 == 1) {
         let mut row: Vec<f64> = row.iter().map(|x| x.to_f64()).collect();
-        normalise(&mut row);
+        normalise(&mut row, Level::Baseline);
         value[lane] = T::from_f64(row.iter().zip(mean).map(|(x, m)| x * m.to_f64()).sum());
         if row.iter().all(|&x| x == 0.0) {
             own[lane] = T::ZERO;

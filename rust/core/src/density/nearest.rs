@@ -80,10 +80,12 @@ pub fn knn_density<T: Real>(
     let jobs = out.chunks_mut(side).zip(found).enumerate();
     par.run(jobs, work(n, k, d), Exact::default, |held, (i, (out, best))| {
         for (row, out) in out.iter_mut().enumerate() {
-            exact_row(rows.read(i * side + row..i * side + row + 1, &mut held.block), metric, &mut held.row);
+            let given = rows.read(i * side + row..i * side + row + 1, &mut held.block);
+            exact_row(given, metric, &mut held.row, par.level);
             let mut sum = 0.0;
             for &(_, other) in best.of(row) {
-                exact_row(rows.read(other..other + 1, &mut held.block), metric, &mut held.other);
+                let given = rows.read(other..other + 1, &mut held.block);
+                exact_row(given, metric, &mut held.other, par.level);
                 exact(iter::once(&held.other[..]), &held.row, metric, par.level, |squared| {
                     sum += metric.distance(squared);
                 });

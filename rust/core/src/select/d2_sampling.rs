@@ -9,7 +9,7 @@
 
 use fearless_simd::Simd;
 
-use super::centres::{Bound, Centres, refresh};
+use super::centres::{Bound, Centres, Known, refresh, settle};
 use super::power::uniform;
 use super::{Open, Picks, Work};
 use crate::distance::{Space, fault_of};
@@ -201,7 +201,8 @@ impl<T: Real> Targets for Nearby<'_, '_, T> {
 
     fn update(&mut self, row: usize, mut squared: f64, seen: usize) -> f64 {
         let (mut block, mut wide) = (Vec::new(), Vec::new());
-        exact_row(self.rows.read(row..row + 1, &mut block), Metric::Euclidean, &mut wide);
+        let given = self.rows.read(row..row + 1, &mut block);
+        exact_row(given, Metric::Euclidean, &mut wide, self.level);
         let new = (seen..self.centres.len()).map(|j| self.centres.exact(j));
         exact(new, &wide, Metric::Euclidean, self.level, |new| squared = squared.min(new));
         squared
@@ -209,11 +210,13 @@ impl<T: Real> Targets for Nearby<'_, '_, T> {
 
     fn update_all(&mut self, squared: &mut [f64], seen: &mut [usize], par: Par<'_>) -> Result<(), Error> {
         let known = squared.iter().zip(&*seen).enumerate();
-        let mut bounds: Vec<Bound> =
-            known.map(|(row, (&squared, &seen))| Bound { row, squared, nearest: usize::MAX, seen }).collect();
-        refresh(self.rows, &self.centres, Metric::Euclidean, &self.space, &mut bounds, |_, _| true, par)?;
-        for bound in bounds {
-            (squared[bound.row], seen[bound.row]) = (bound.squared, bound.seen);
+        let mut bounds: Vec<Known> =
+            known.map(|(row, (&squared, &seen))| (row, Bound::exactly(squared, 0, seen))).collect();
+        let (rows, centres, metric) = (self.rows, &self.centres, Metric::Euclidean);
+        refresh(rows, centres, metric, &self.space, &mut bounds, &|_, _| true, par)?;
+        settle(rows, centres, metric, &mut bounds, par)?;
+        for (row, bound) in bounds {
+            (squared[row], seen[row]) = (bound.squared, bound.seen());
         }
         Ok(())
     }

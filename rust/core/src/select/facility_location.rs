@@ -11,7 +11,7 @@ use std::ops::Range;
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::centres::{Bound, Centres, refresh};
+use super::centres::{Bound, Centres, Known, refresh, settle};
 use super::{Open, Picks, Work};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
@@ -89,10 +89,13 @@ pub fn facility_location<T: Real>(
     let metric = similarity.metric();
     let space = metric.space(rows);
     let mut coverage = vec![T::ZERO; n];
-    let mut nearest: Vec<Bound> = (0..n).map(Bound::new).collect();
-    refresh(rows, labelled, metric, &space, &mut nearest, |_, _| true, par)?;
-    for bound in nearest.iter().filter(|bound| bound.seen > 0) {
-        coverage[bound.row] = T::from_f64(similarity.of(bound.squared));
+    if !labelled.is_empty() {
+        let mut nearest: Vec<Known> = (0..n).map(|row| (row, Bound::NOTHING)).collect();
+        refresh(rows, labelled, metric, &space, &mut nearest, &|_, _| true, par)?;
+        settle(rows, labelled, metric, &mut nearest, par)?;
+        for (row, bound) in nearest {
+            coverage[row] = T::from_f64(similarity.of(bound.squared));
+        }
     }
     let weights = weights.map(|weights| weights.iter().map(|&w| T::from_f64(w)).collect::<Vec<T>>());
     let pool = Pool { rows, space: &space, similarity, weights: weights.as_deref() };
@@ -161,20 +164,8 @@ struct Pool<'a, 'b, T> {
 impl<T: Real> Pool<'_, '_, T> {
     /// Some rows of the pool as the columns of tiles.
     fn columns(&self, candidates: &[usize], par: Par<'_>) -> Result<Block<T>, Error> {
-        let d = self.rows.width();
-        let (mut gathered, mut one) = (Vec::with_capacity(candidates.len() * d), Vec::new());
-        for &row in candidates {
-            gathered.extend_from_slice(self.rows.read(row..row + 1, &mut one));
-        }
         let mut block = Block::default();
-        let loaded =
-            block.load(&Rows::of(&gathered, d), 0..candidates.len(), self.space, "features", par.level);
-        loaded.map_err(|error| match error {
-            Error::Row { argument, row, member, fault } => {
-                Error::Row { argument, row: candidates[row], member, fault }
-            }
-            other => other,
-        })?;
+        block.gather(self.rows, candidates.iter().copied(), self.space, "features", par.level)?;
         block.pack(par.level);
         Ok(block)
     }

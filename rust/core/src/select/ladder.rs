@@ -10,7 +10,7 @@
 //! rows up to date, one after the other, until the best is found; MMR then took 10 times as long, as rows near the top are
 //! many and each paid for its own normalisation.
 
-use super::centres::{Bound, Centres, MightBeNearer, quick_row, refresh};
+use super::centres::{self, Bound, Centres, MightBeNearer, quick_rows, refresh, settle};
 use super::{Open, Picks, Work};
 use crate::distance::Space;
 use crate::error::Error;
@@ -21,6 +21,9 @@ use crate::rows::Rows;
 use crate::simd::dispatch;
 
 /// Numbers of the rows of a rung, so that they stay in the second-level cache while picks are made among them.
+const NUMBERS: usize = 1 << 16;
+
+/// Rows of the longest rung.
 const RUNG: usize = 1 << 16;
 
 /// Rows that are brought up to date at once: all of a large pool would take 32 bytes each.
@@ -54,9 +57,7 @@ pub struct Known<T> {
     metric: Metric,
     centres: Centres<T>,
     space: Space<T>,
-    /// For each row the squared distance to the nearest of the first `seen` centres.
-    squared: Vec<f64>,
-    seen: Vec<u32>,
+    bounds: Vec<Bound>,
 }
 
 impl<T: Real> Known<T> {
@@ -70,7 +71,7 @@ impl<T: Real> Known<T> {
     #[must_use]
     pub fn with(rows: &Rows<'_, T>, metric: Metric, centres: Centres<T>) -> Self {
         let (n, space) = (rows.len(), metric.space(rows));
-        Self { metric, centres, space, squared: vec![f64::INFINITY; n], seen: vec![0; n] }
+        Self { metric, centres, space, bounds: vec![Bound::NOTHING; n] }
     }
 
     /// Makes centres of rows, of the pool or not.
@@ -116,9 +117,10 @@ struct Ladder<'a, 'b, T, R> {
     open: Open<'a>,
     /// How many centres stay.
     settled: usize,
-    /// Bounds that count the picks of this call too; −1 for rows that cannot be picked.
-    squared: Vec<f64>,
-    seen: Vec<u32>,
+    /// Bounds that count the picks of this call too.
+    bounds: Vec<Bound>,
+    /// The candidates of a rung, as they are compared.
+    quick: Vec<T>,
     picks: Picks<f64>,
     work: Work,
 }
@@ -126,11 +128,11 @@ struct Ladder<'a, 'b, T, R> {
 impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
     fn new(known: &'a mut Known<T>, rows: &'a Rows<'b, T>, rule: &'a R, open: Open<'a>) -> Self {
         let can = |row: usize| open.can(row) && rule.wants(row);
-        let bounds = known.squared.iter().enumerate();
-        let squared = bounds.map(|(row, &squared)| if can(row) { squared } else { -1.0 }).collect();
-        let (settled, seen) = (known.centres.len(), known.seen.clone());
+        let bounds = known.bounds.iter().enumerate();
+        let bounds = bounds.map(|(row, &bound)| if can(row) { bound } else { bound.never() }).collect();
+        let settled = known.centres.len();
         let picks = Picks { indices: Vec::new(), values: Vec::new() };
-        Self { known, rows, rule, open, settled, squared, seen, picks, work: Work::default() }
+        Self { known, rows, rule, open, settled, bounds, quick: Vec::new(), picks, work: Work::default() }
     }
 
     /// What rows are ordered by, −∞ for one that cannot be picked.
@@ -139,7 +141,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
     }
 
     fn climb(&mut self, k: usize, par: Par<'_>) -> Result<(), Error> {
-        let smallest = (RUNG / self.rows.width().max(1)).clamp(256, 4096);
+        let smallest = (NUMBERS / self.rows.width().max(1)).clamp(256, 4096);
         let (mut rung, mut keep) = (smallest, smallest);
         let mut watch = Watch::default();
         while self.picks.indices.len() < k {
@@ -155,7 +157,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             let rare = self.picks.indices.len() - before < smallest / 16;
             match (rare, many) {
                 (true, true) => keep = (keep * 2).min(16 * smallest),
-                (true, false) => rung = (rung * 2).min(1 << 16),
+                (true, false) => rung = (rung * 2).min(RUNG),
                 (false, _) => rung = (rung / 2).max(smallest),
             }
             rung = rung.max(keep);
@@ -165,7 +167,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
 
     /// With nothing labelled everything is infinitely far.
     fn pick_first(&mut self) -> Result<(), Error> {
-        let open = (0..self.squared.len()).filter(|&row| self.squared[row] >= 0.0);
+        let open = (0..self.bounds.len()).filter(|&row| !self.bounds[row].is_never());
         let alone = |row: usize| self.rule.alone(row);
         let first = open.reduce(|best, row| if alone(row) > alone(best) { row } else { best });
         first.map_or(Ok(()), |row| self.emit(row, f64::INFINITY).map(|_| ()))
@@ -177,12 +179,12 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         self.known.add(self.rows, [row], "features")?;
         self.picks.indices.push(row);
         self.picks.values.push(value);
-        self.squared[row] = -1.0;
+        self.bounds[row] = self.bounds[row].never();
         let full = self.open.take(row);
         if full {
-            for row in 0..self.squared.len() {
+            for (row, bound) in self.bounds.iter_mut().enumerate() {
                 if !self.open.can(row) {
-                    self.squared[row] = -1.0;
+                    *bound = bound.never();
                 }
             }
         }
@@ -199,7 +201,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         par: Par<'_>,
     ) -> Result<bool, Error> {
         let mut keys: Vec<f64> =
-            self.squared.iter().enumerate().map(|(row, &squared)| self.key(row, squared)).collect();
+            self.bounds.iter().enumerate().map(|(row, bound)| self.key(row, bound.squared)).collect();
         let bar = {
             let mut order = keys.clone();
             if rung < order.len() {
@@ -209,10 +211,10 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             }
         };
         let rows: Vec<usize> =
-            (0..keys.len()).filter(|&row| self.squared[row] >= 0.0 && keys[row] >= bar).collect();
+            (0..keys.len()).filter(|&row| !self.bounds[row].is_never() && keys[row] >= bar).collect();
         self.refresh(&rows, bar, par)?;
         for &row in &rows {
-            keys[row] = self.key(row, self.squared[row]);
+            keys[row] = self.key(row, self.bounds[row].squared);
         }
         let mut candidates: Vec<usize> = rows.into_iter().filter(|&row| keys[row] >= bar).collect();
         // Of many that are still there the best are taken, of ties the first: each pick goes over all candidates.
@@ -225,6 +227,11 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             candidates.truncate(keep);
         }
         candidates.sort_unstable();
+        let mut bounds: Vec<centres::Known> = candidates.iter().map(|&row| (row, self.bounds[row])).collect();
+        settle(self.rows, &self.known.centres, self.known.metric, &mut bounds, par)?;
+        for (row, bound) in bounds {
+            self.bounds[row] = bound;
+        }
         self.pick_among(&candidates, bar, k, watch, par)?;
         Ok(many)
     }
@@ -233,37 +240,28 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
     fn refresh(&mut self, rows: &[usize], bar: f64, par: Par<'_>) -> Result<(), Error> {
         let total = self.known.centres.len();
         // First with the centres that stay: that is remembered.
-        if rows.iter().any(|&row| (self.known.seen[row] as usize) < self.settled) {
+        if rows.iter().any(|&row| self.known.bounds[row].seen() < self.settled) {
             let picked = self.take_picks();
             for rows in rows.chunks(AT_ONCE) {
-                let behind = rows.iter().filter(|&&row| (self.known.seen[row] as usize) < self.settled);
-                let bound = |&row: &usize| {
-                    let (squared, seen) = (self.known.squared[row], self.known.seen[row] as usize);
-                    Bound { row, squared, nearest: usize::MAX, seen }
-                };
-                let mut bounds: Vec<Bound> = behind.map(bound).collect();
+                let known = rows.iter().map(|&row| (row, self.known.bounds[row]));
+                let mut bounds: Vec<_> = known.filter(|(_, bound)| bound.seen() < self.settled).collect();
                 self.fold(&mut bounds, bar, par)?;
-                for bound in &bounds {
-                    self.known.squared[bound.row] = bound.squared;
-                    self.known.seen[bound.row] = small(bound.seen);
-                    self.squared[bound.row] = self.squared[bound.row].min(bound.squared);
-                    self.seen[bound.row] = self.seen[bound.row].max(small(bound.seen));
+                for (row, bound) in bounds {
+                    self.known.bounds[row] = bound;
+                    self.bounds[row] = bound;
                 }
             }
             self.known.add(self.rows, picked, "features")?;
         }
         for rows in rows.chunks(AT_ONCE) {
-            let mut bounds: Vec<Bound> = Vec::new();
-            for &row in rows {
-                let (squared, seen) = (self.squared[row], self.seen[row] as usize);
-                if seen >= self.settled && seen < total && self.key(row, squared) >= bar {
-                    bounds.push(Bound { row, squared, nearest: usize::MAX, seen });
-                }
-            }
+            let known = rows.iter().map(|&row| (row, self.bounds[row]));
+            let behind = |&(row, bound): &centres::Known| {
+                (self.settled..total).contains(&bound.seen()) && self.key(row, bound.squared) >= bar
+            };
+            let mut bounds: Vec<_> = known.filter(behind).collect();
             self.fold(&mut bounds, bar, par)?;
-            for bound in &bounds {
-                self.squared[bound.row] = bound.squared;
-                self.seen[bound.row] = small(bound.seen);
+            for (row, bound) in bounds {
+                self.bounds[row] = bound;
             }
         }
         Ok(())
@@ -275,11 +273,11 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         self.picks.indices.clone()
     }
 
-    fn fold(&mut self, bounds: &mut [Bound], bar: f64, par: Par<'_>) -> Result<(), Error> {
+    fn fold(&mut self, bounds: &mut [centres::Known], bar: f64, par: Par<'_>) -> Result<(), Error> {
         let (known, rule, picked) = (&*self.known, self.rule, self.picks.indices.len());
         let matters = |row: usize, squared: f64| rule.key(row, squared, picked) >= bar;
         self.work.distances +=
-            refresh(self.rows, &known.centres, known.metric, &known.space, bounds, matters, par)?;
+            refresh(self.rows, &known.centres, known.metric, &known.space, bounds, &matters, par)?;
         Ok(())
     }
 
@@ -295,13 +293,9 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
     ) -> Result<(), Error> {
         let d = self.rows.width();
         let metric = self.known.metric;
-        let mut block = Vec::new();
-        let mut quick_rows = Vec::with_capacity(candidates.len() * d);
-        for &candidate in candidates {
-            quick_row(self.rows.read(candidate..candidate + 1, &mut block), metric, &mut quick_rows);
-        }
-        let (mut found, mut row, mut distance) = (Vec::new(), Vec::new(), 0.0);
-        let mut squared: Vec<f64> = candidates.iter().map(|&row| self.squared[row]).collect();
+        quick_rows(self.rows, candidates, metric, par.level, &mut self.quick);
+        let (mut block, mut found, mut row, mut distance) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
+        let mut squared: Vec<f64> = candidates.iter().map(|&row| self.bounds[row].squared).collect();
         let before = self.picks.indices.len();
         while self.picks.indices.len() < k {
             let now = self.picks.indices.len();
@@ -320,13 +314,13 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             squared[at] = -1.0;
             if full {
                 for (&row, squared) in candidates.iter().zip(&mut squared) {
-                    *squared = if self.squared[row] < 0.0 { -1.0 } else { *squared };
+                    *squared = if self.bounds[row].is_never() { -1.0 } else { *squared };
                 }
             }
             let centre = self.known.centres.exact(self.known.centres.len() - 1);
-            let quick = &quick_rows[at * d..(at + 1) * d];
+            let quick = &self.quick[at * d..(at + 1) * d];
             found.clear();
-            let (rows, squares) = (&quick_rows, &squared);
+            let (rows, squares) = (&self.quick, &squared);
             dispatch(
                 par.level,
                 MightBeNearer { rows, row: quick, metric, squared: squares, found: &mut found },
@@ -334,23 +328,18 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             self.work.distances += candidates.len();
             for &near in &found {
                 let candidate = candidates[near];
-                exact_row(self.rows.read(candidate..candidate + 1, &mut block), metric, &mut row);
+                let given = self.rows.read(candidate..candidate + 1, &mut block);
+                exact_row(given, metric, &mut row, par.level);
                 exact(std::iter::once(&row[..]), centre, metric, par.level, |squared| distance = squared);
                 squared[near] = squared[near].min(distance);
             }
             watch.ask(par, self.picks.indices.len() as f64 / k as f64)?;
         }
-        let seen = small(self.known.centres.len());
+        let seen = self.known.centres.len();
         for (&row, &squared) in candidates.iter().zip(&squared) {
-            self.squared[row] = squared;
-            self.seen[row] = seen;
+            // Which centre is the nearest is asked of open bounds alone.
+            self.bounds[row] = Bound::exactly(squared, 0, seen);
         }
         Ok(())
     }
-}
-
-/// A number of centres, of which there are fewer than 2^32.
-#[expect(clippy::cast_possible_truncation, reason = "memory ends long before")]
-fn small(count: usize) -> u32 {
-    count as u32
 }
