@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 
 import numpy as np
@@ -98,6 +99,39 @@ class TestReasons:
         assert repr(again.history[-1].reasons) == repr(learner.history[-1].reasons)
         assert repr(again.ask().reasons) == repr(batch.reasons)
         assert again.ask().explain() == batch.explain()
+
+    @pytest.mark.parametrize("embed", [None, lambda rows: 2.0 * rows])
+    def test_they_tell_of_the_ask_whenever_they_are_read(self, embed):
+        def campaign(read):
+            learner = qr.ActiveLearner(
+                GaussianNB(),
+                X,
+                labels=KNOWN,
+                select="k_center",
+                embed=embed,
+                batch_size=4,
+                epsilon=0.3,
+                seed=0,
+            )
+            for k in range(4):
+                batch = learner.ask()
+                if read:
+                    batch.explain()
+                learner.tell(batch, Y[batch.indices])
+                learner.tell([int(batch.indices[0])], ["cow"])
+                learner.tell([50 + k], ["dog"])  # perhaps nearer to the picks than any other
+            return learner.history
+
+        late, early = ([round.reasons for round in campaign(read)] for read in (False, True))
+        assert repr(late) == repr(early)
+
+    def test_they_go_with_a_copy(self):
+        learner = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, batch_size=4)
+        batch = learner.ask()
+        some = batch.only(np.array([True, False, True, False]))
+        copied = copy.deepcopy(some)
+        assert copied.reasons == (batch.reasons[0], batch.reasons[2])
+        assert copied.explain() == some.explain()
 
     def test_in_words(self):
         pool = np.array([[0.0, 1.0], [0.5, 0.5], [0.75, 0.25], [1.0, 0.0]])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._labelled import Labelled
 from querist._protocols import Label
 from querist._rounds import Round
 
@@ -45,24 +45,26 @@ def predicted_shares(
     return dict(zip(classes.tolist(), (counts / len(predictions)).tolist(), strict=True))
 
 
-def class_balance(labels: Mapping[int, Label], predicted: Mapping[Label, float]) -> dict[Label, Balance]:
+def class_balance(labelled: Labelled, predicted: Mapping[Label, float]) -> dict[Label, Balance]:
     """Give both shares of each class that was labelled or predicted, the most predicted first."""
-    counts = Counter(labels.values())
-    names = sorted({*counts, *predicted}, key=lambda name: (-predicted.get(name, 0.0), str(name)))
-    total = max(len(labels), 1)
-    return {name: Balance(counts[name] / total, predicted.get(name, 0.0)) for name in names}
+    sizes = labelled.sizes()
+    names = sorted({*sizes, *predicted}, key=lambda name: (-predicted.get(name, 0.0), str(name)))
+    total = max(len(labelled.by_row), 1)
+    return {name: Balance(sizes.get(name, 0) / total, predicted.get(name, 0.0)) for name in names}
 
 
-def warn_of_starved(round: Round, labels: Mapping[int, Label], warned: set[Label]) -> None:
+def warn_of_starved(round: Round, labelled: Labelled, warned: set[Label]) -> None:
     """Warn of each class that starves after the round, but those that were `warned` of."""
-    for name, balance in class_balance(labels, round.predicted_shares).items():
-        expected = balance.predicted * len(labels)
-        got = balance.labeled * len(labels)
-        if name in warned or expected < EXPECTED or got * LACK > expected:
-            continue
+    shares, sizes, n = round.predicted_shares, labelled.sizes(), len(labelled.by_row)
+    starved = [
+        name
+        for name, share in shares.items()
+        if share * n >= EXPECTED and sizes.get(name, 0) * LACK <= share * n and name not in warned
+    ]
+    for name in sorted(starved, key=lambda name: (-shares[name], str(name))):
         warned.add(name)
         warnings.warn(
-            f"class {name!r}: {got:.0f} of {len(labels)} labels, though {balance.predicted:.0%} of the "
+            f"class {name!r}: {sizes.get(name, 0)} of {n} labels, though {shares[name]:.0%} of the "
             f"pool are predicted to be of it; epsilon= or a diverse strategy asks about more of them",
             ClassStarvedWarning,
             stacklevel=4,

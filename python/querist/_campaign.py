@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._events import Asked, Event, Fitted, Released, Told
+from querist._labelled import Labelled
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Answer, Batch, Round
 
@@ -27,7 +28,7 @@ class Fit(NamedTuple):
 
     changes: int
     rounds: int
-    labels: Mapping[int, Label]
+    answers: int
 
 
 class Campaign:
@@ -35,7 +36,7 @@ class Campaign:
 
     def __init__(self, n: int, cost: NDArray[np.float64] | None, began: float) -> None:
         self.available = np.ones(n, dtype=bool)  # neither label nor abstention, though perhaps leased
-        self.labels: dict[int, Label] = {}
+        self.labelled = Labelled(n)
         self.record: list[Answer] = []
         self.leases: dict[str, Lease] = {}  # by ticket
         self.n_asked = 0
@@ -48,6 +49,21 @@ class Campaign:
         self._cost = cost
         self._spent = 0.0
         self._began = began
+
+    @property
+    def labels(self) -> Mapping[int, Label]:
+        """The label of each labelled row."""
+        return self.labelled.by_row
+
+    def labelled_after(self, n_answers: int) -> Labelled:
+        """Give the labels as they were after so many answers of the record."""
+        if n_answers == len(self.record):
+            return self.labelled
+        labelled = Labelled(len(self.available))
+        for answer in self.record[:n_answers]:
+            if answer.label is not ABSTAIN:
+                labelled.put(answer.index, answer.label)
+        return labelled
 
     def free(self) -> NDArray[np.bool_]:
         """Say which rows can be leased."""
@@ -109,7 +125,7 @@ class Campaign:
                     if answered.any():
                         self._close(lease.asked, batch.only(answered), event.time)
             case Fitted():
-                self.fitted = Fit(self.changes, len(self.history), dict(self.labels))
+                self.fitted = Fit(self.changes, len(self.history), len(self.record))
                 if self.history:
                     self.history[-1] = replace(
                         self.history[-1],
@@ -145,8 +161,7 @@ class Campaign:
             self.record.append(answer)
             self._latest[index] = answer
             if label is not ABSTAIN:
-                self.changes += index not in self.labels or self.labels[index] != label
-                self.labels[index] = label
+                self.changes += self.labelled.put(index, label)
             if self.available[index]:
                 self.available[index] = False
                 self._spent += 1.0 if self._cost is None else float(self._cost[index])
@@ -166,7 +181,7 @@ class Campaign:
                 batch.scores,
                 batch.ticket,
                 annotator=batch.annotator,
-                reasons=batch.reasons,
+                why=batch.why,
                 number=len(self.history) + 1,
                 labels=tuple(self.labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
                 n_labels=len(self.labels),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from querist._density import density_weighted
 from querist._features import Density, Features
+from querist._labelled import Labelled
 from querist._model import CheckedModel
 from querist._picks import Picks
 from querist._pool import Pool
@@ -23,6 +25,7 @@ from querist._strategies import (
     Recipe,
     Strategy,
     draw,
+    drawn_from,
     named_recipe,
     spread_out,
     spread_over_groups,
@@ -36,6 +39,8 @@ class Source:
     model: CheckedModel
     pool: Pool
     features: Features
+    labelled: Labelled
+    root: int  # of all random numbers
     available: NDArray[np.bool_]
     is_cold: bool
     cold: Cold
@@ -108,9 +113,14 @@ class Context:
     k: int
     available: NDArray[np.bool_]
     labels: Mapping[int, Label]
-    seed: int
     _recipe: Recipe
     _source: Source
+
+    @property
+    def seed(self) -> int:
+        """Where random numbers start."""
+        sequence = np.random.SeedSequence([self._source.root, self.number])
+        return int(sequence.generate_state(1, np.uint64)[0])
 
     @property
     def is_cold(self) -> bool:
@@ -120,7 +130,7 @@ class Context:
     @property
     def labeled(self) -> NDArray[np.int64]:
         """The labelled rows, in ascending order."""
-        return np.array(sorted(self.labels), dtype=np.int64)
+        return self._source.labelled.rows()
 
     @property
     def taken(self) -> NDArray[np.int64]:
@@ -135,7 +145,7 @@ class Context:
             raise ValueError("score: expected one for this selection, got None")
         return weights
 
-    @property
+    @cached_property
     def weights(self) -> NDArray[Any] | None:
         """As `scores`; None if there is neither a score nor a density."""
         recipe = self._recipe
@@ -187,37 +197,46 @@ class Context:
 
     def explore(self, strategy: Strategy | Recipe, epsilon: float) -> tuple[Picks, NDArray[np.bool_]]:
         """Pick by the strategy, and a share `epsilon` at random; say which are which."""
+        if epsilon == 0:
+            wise = self._pick_wisely(strategy)
+            return wise, np.zeros(len(wise.indices), bool)
         generator = np.random.default_rng([self.seed, 1])  # not the one of a random strategy
         n_random = int(epsilon * self.k + generator.random())
         wise = Picks(np.empty(0, np.int64), np.empty(0))
         if n_random < self.k:
-            context = replace(self, k=self.k - n_random)
-            wise = context.pick_by(strategy) if isinstance(strategy, Recipe) else context.pick(strategy)
+            wise = replace(self, k=self.k - n_random)._pick_wisely(strategy)
         left = self.available.copy()
         left[wise.indices] = False
         n_random = min(n_random, int(np.count_nonzero(left)))
         if n_random == 0:
             return wise, np.zeros(len(wise.indices), bool)
-        seed = int(generator.integers(2**63))
-        drawn = draw(replace(self, available=left, k=n_random, seed=seed))
+        drawn = drawn_from(left, n_random, int(generator.integers(2**63)))
         indices, values = map(np.concatenate, zip(wise, drawn, strict=True))
         both = Picks(indices, values)
         return both, np.arange(len(both.indices)) >= len(wise.indices)
 
+    def _without(self, rows: NDArray[np.bool_]) -> Context:
+        left = self.available & ~rows
+        return replace(self, available=left, k=min(self.k, int(np.count_nonzero(left))))
+
+    def _pick_wisely(self, strategy: Strategy | Recipe) -> Picks:
+        return self.pick_by(strategy) if isinstance(strategy, Recipe) else self.pick(strategy)
+
     def pick_by(self, recipe: Recipe) -> Picks:
         """Pick by a recipe."""
-        context = replace(self, _recipe=recipe)
+        context = self if recipe is self._recipe else replace(self, _recipe=recipe)
         self._source.picked_by = _name(recipe.select)
         if recipe.asks_model and self._source.is_cold:
             return context.pick_cold()
         weights = context.weights
         if weights is not None:
-            scored = context.available & ~np.isnan(weights)
-            if not scored.any():
+            unscored = context.available & np.isnan(weights)
+            if unscored.any():
+                context = context._without(unscored)
+            if context.k == 0:
                 raise ValueError(
                     f"score {_name(recipe.score)}: expected a number for some available row, got NaN for each"
                 )
-            context = replace(context, available=scored, k=min(context.k, int(np.count_nonzero(scored))))
         if isinstance(recipe.select, str):
             return SELECTIONS[recipe.select](context)
         return context.checked(recipe.select(context), recipe.select)

@@ -10,7 +10,7 @@ import numpy as np
 
 from querist._events import Asked, Event, Fitted, Released, Told
 from querist._protocols import Label
-from querist._reasons import Reason
+from querist._reasons import Reason, Reasons
 from querist._rounds import ABSTAIN, Batch
 
 KINDS = {Asked: "asked", Told: "told", Released: "released", Fitted: "fitted"}
@@ -95,7 +95,7 @@ def _asked(time: float, body: dict[str, Any]) -> Asked:
         np.array([float(score) for score in body["scores"]], np.dtype(body["dtype"])),
         body["ticket"],
         annotator=_annotator(body),
-        reasons=tuple(map(_reason_of, body["reasons"])),
+        why=Reasons(tuple(map(_reason_of, body["reasons"]))),
     )
     return Asked(
         time=time,

@@ -12,7 +12,7 @@ from time import monotonic, perf_counter, time
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from querist._answers import check_annotator, checked_answers
 from querist._arguments import finite, finite_weights
@@ -22,6 +22,7 @@ from querist._campaign import Campaign
 from querist._events import Fitted, Released, Told
 from querist._features import Density, Embed, Features
 from querist._frame import frame
+from querist._labelled import Labelled
 from querist._ledger import Ledger
 from querist._model import check_validation, checked_model
 from querist._picker import Picker
@@ -372,7 +373,7 @@ class ActiveLearner:
         Balance(labeled=0.5, predicted=0.0)
         """
         shares = (round.predicted_shares for round in reversed(self.history) if round.predicted_shares)
-        return class_balance(self._campaign.labels, next(shares, {}))
+        return class_balance(self._campaign.labelled, next(shares, {}))
 
     def frame(self) -> Any:
         """Give `history` as a pandas data frame: a row for each round, a column for each fact and metric.
@@ -468,7 +469,8 @@ class ActiveLearner:
             if self._is_due():
                 self.fit()
             elif self._ledger.others_fitted:
-                self._fit_model(self._campaign.fitted.labels if self._campaign.fitted else {})
+                fitted = self._campaign.fitted
+                self._fit_model(self._campaign.labelled_after(fitted.answers if fitted else 0))
             asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
             self._ledger.let(asked)  # perhaps in vain, if another process is faster
         self._callbacks("after_ask", self, batch)
@@ -535,7 +537,7 @@ class ActiveLearner:
             self._ledger.let(*news)
         self._callbacks("after_tell", self, answers)
         for round in self.history[n_rounds:]:
-            warn_of_starved(round, self._campaign.labels, self._starved)
+            warn_of_starved(round, self._campaign.labelled, self._starved)
             self._callbacks("after_round", self, round)
 
     def fit(self) -> None:
@@ -560,7 +562,7 @@ class ActiveLearner:
         if self._is_cold() or not (is_new or self._ledger.others_fitted):
             return
         started = perf_counter()
-        self._fit_model(self._campaign.labels)
+        self._fit_model(self._campaign.labelled)
         seconds = perf_counter() - started
         if is_new:
             metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
@@ -659,13 +661,14 @@ class ActiveLearner:
         self._ledger = Ledger(self._campaign, journal)
         self._ledger.catch_up()
 
-    def _fit_model(self, labels: Mapping[int, Label]) -> None:
+    def _fit_model(self, labelled: Labelled) -> None:
         if self._model.trainable:
-            self._model.fit(*self._labelled(labels))
+            rows, y = labelled.arrays()
+            self._model.fit(self._pool.take(rows), y)
         self._ledger.others_fitted = False
 
     def _is_cold(self) -> bool:
-        return self._model.is_cold(self._campaign.labels)
+        return self._model.is_cold(self._campaign.labelled)
 
     def _is_due(self) -> bool:
         """Tell whether enough is new for another fit."""
@@ -678,34 +681,11 @@ class ActiveLearner:
         }
         return any(new[what] >= enough for what, enough in self._retrain.items())
 
-    def _labelled(self, labels: Mapping[int, Label]) -> tuple[Any, NDArray[Any]]:
-        """Give the labelled rows and their labels, in the order of the pool."""
-        indices = np.array(sorted(labels), dtype=np.int64)
-        values = [labels[index] for index in indices.tolist()]
-        _check_kinds(values, indices)
-        if tuple in set(map(type, values)):  # one object each, not a row of a matrix
-            y = np.empty(len(values), object)
-            y[:] = values
-            return self._pool.take(indices), y
-        return self._pool.take(indices), np.array(values)
-
 
 def _count(name: str, value: int) -> int:
     if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
-
-
-def _check_kinds(labels: Sequence[Label], indices: NDArray[np.int64]) -> None:
-    """Raise if text or tuples are among labels of another kind: numpy would make text of all."""
-    kinds = [next((kind for kind in (str, bytes, tuple) if isinstance(each, kind)), None) for each in labels]
-    for at, kind in enumerate(kinds):
-        if kind is not kinds[0]:
-            one, other = (f"{labels[i]!r} at index {indices[i]}" for i in (0, at))
-            raise TypeError(
-                f"labels: expected one kind to fit a model on, got {type(labels[0]).__name__} ({one}) and "
-                f"{type(labels[at]).__name__} ({other})"
-            )
 
 
 def _number_of(seed: Any) -> int | None:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._arrays import as_array
+from querist._labelled import Labelled
 from querist._pool import row_count
-from querist._protocols import Label, Model, Validation
+from querist._protocols import Model, Validation
 from querist._votes import ensemble_variance
 
 
@@ -57,9 +58,11 @@ class CheckedModel:
             )
         self.classes: NDArray[Any] | None = None  # of the columns
 
-    def is_cold(self, labels: Mapping[int, Label]) -> bool:
+    def is_cold(self, labelled: Labelled) -> bool:
         """Tell whether there is too little to fit: less than two classes, or two numbers."""
-        return self.trainable and len(labels if self.regresses else set(labels.values())) < 2
+        if not self.trainable:
+            return False
+        return len(labelled.by_row) < 2 if self.regresses else not labelled.has_classes(2)
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
         """Fit a trainable model, in place; a function stays as it is."""
@@ -71,7 +74,8 @@ class CheckedModel:
                 error.add_note(f"{self.name}: fitted on {len(y)} labels of the kinds {kinds}")
                 raise
         if self.classifies:
-            self.classes = np.asarray(getattr(self.model, "classes_", np.unique(y)))
+            has_classes = hasattr(self.model, "classes_")
+            self.classes = np.asarray(self.model.classes_) if has_classes else np.unique(y)
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
         """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""

@@ -18,7 +18,7 @@ from querist._features import Features
 from querist._model import CheckedModel
 from querist._pool import Pool
 from querist._protocols import Label
-from querist._reasons import reasons
+from querist._reasons import Reason, Reasons, reasons
 from querist._rounds import Batch, PoolExhausted, ticket_of
 from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
 
@@ -68,30 +68,23 @@ class Picker:
             self._model,
             self._pool,
             self._features,
+            campaign.labelled,
+            self.root,
             campaign.free(),
-            self._model.is_cold(campaign.labels),
+            self._model.is_cold(campaign.labelled),
             self._cold,
             self.groups,
         )
         context = self._context(campaign, source, k)
         (indices, scores), is_random = context.explore(self._strategy, self._epsilon)
-        how = ["exploration" if one else source.picked_by for one in is_random.tolist()]
         outlook, classes = source.outlook(), self._model.classes
-        why = reasons(
-            indices,
-            scores,
-            how,
-            terms=source.terms(),
-            predicted=_labels_at(indices, outlook.predictions, classes),
-            features=self._features.given if source.made is None else source.made,
-            labeled=context.labeled,
-        )
+        why = self._why(campaign, source, indices, scores, is_random)
         ticket = ticket_of(context.number, indices)
         time = now()
         return Asked(
             time=time,
             number=context.number,
-            batch=Batch(indices, scores, ticket, annotator=annotator, reasons=why),
+            batch=Batch(indices, scores, ticket, annotator=annotator, why=why),
             expires=None if lease is None else time + lease,
             score_seconds=perf_counter() - started,
             uncertainty=outlook.uncertainty,
@@ -105,10 +98,38 @@ class Picker:
             leased = int(np.count_nonzero(campaign.available))
             others = f"; {leased} are leased to other annotators" if leased else ""
             raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about{others}")
-        number = campaign.n_asked + 1
-        seed = int(np.random.SeedSequence([self.root, number]).generate_state(1, np.uint64)[0])
-        available, labels = source.available, campaign.labels
-        return Context(number, min(k, n_free), available, labels, seed, self._recipe, source)
+        recipe = self._strategy if isinstance(self._strategy, Recipe) else self._recipe
+        return Context(
+            campaign.n_asked + 1, min(k, n_free), source.available, campaign.labels, recipe, source
+        )
+
+    def _why(
+        self,
+        campaign: Campaign,
+        source: Source,
+        indices: NDArray[np.int64],
+        values: NDArray[Any],
+        is_random: NDArray[np.bool_],
+    ) -> Reasons:
+        """Keep what the reasons of the picks are made of: what will have changed now, the rest later."""
+        terms = {name: numbers[indices] for name, numbers in source.terms().items()}
+        predicted = _labels_at(indices, source.outlook().predictions, self._model.classes)
+        features = self._features.given if source.made is None else source.made
+        picked_by, n_answers = source.picked_by, len(campaign.record)
+
+        def make() -> tuple[Reason, ...]:
+            return reasons(
+                indices,
+                values,
+                ["exploration" if one else picked_by for one in is_random.tolist()],
+                terms=terms,
+                predicted=predicted,
+                features=features,
+                labeled=campaign.labelled_after(n_answers).rows(),
+            )
+
+        # Features that a function has made would stay in memory until the reasons are read.
+        return Reasons(make if features is self._features.given else make())
 
 
 def _labels_at(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,26 @@ Reason: TypeAlias = Mapping[str, Any]
 SMALL = 2**17
 
 
+class Reasons:
+    """The reasons of a batch, or what makes them: most batches are never asked for theirs."""
+
+    def __init__(self, given: tuple[Reason, ...] | Callable[[], tuple[Reason, ...]]) -> None:
+        self._given = given
+
+    def all(self) -> tuple[Reason, ...]:
+        """Give a mapping for each row of the batch."""
+        if callable(self._given):
+            self._given = self._given()
+        return self._given
+
+    def only(self, rows: NDArray[np.bool_]) -> Reasons:
+        """Give those of some of the rows."""
+        return Reasons(lambda: tuple(compress(self.all(), rows.tolist())))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy in another process needs no pool to make them of
+        return Reasons, (self.all(),)
+
+
 def reasons(
     indices: NDArray[np.int64],
     values: NDArray[Any],
@@ -29,13 +50,13 @@ def reasons(
 ) -> tuple[Reason, ...]:
     """Give a mapping for each row; a term that is not known is left out.
 
-    `terms` holds numbers for each row of the pool, `predicted` a label for each pick.
+    `terms` hold a number and `predicted` a label for each pick.
     """
     columns: dict[str, Sequence[Any]] = {
         "rank": range(1, len(indices) + 1),
         "picked_by": how,
         "value": values.tolist(),
-        **{name: numbers[indices].tolist() for name, numbers in terms.items()},
+        **{name: numbers.tolist() for name, numbers in terms.items()},
     }
     if predicted is not None:
         columns["predicted"] = predicted

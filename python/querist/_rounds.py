@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._protocols import Label
-from querist._reasons import Reason, explained
+from querist._reasons import Reason, Reasons, explained
 
 
 class PoolExhausted(Exception):
@@ -63,6 +63,9 @@ def ticket_of(number: int, indices: NDArray[np.int64]) -> str:
     return f"{number}-{hashlib.blake2b(indices.tobytes(), digest_size=6).hexdigest()}"
 
 
+NO_REASONS = Reasons(())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """The items to label now: the answer of `ActiveLearner.ask`.
@@ -99,7 +102,7 @@ class Batch:
     scores: NDArray[np.floating[Any]]
     ticket: str
     annotator: Label | None = field(default=None, kw_only=True)
-    reasons: tuple[Reason, ...] = field(default=(), kw_only=True)
+    why: Reasons = field(default=NO_REASONS, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         # The learner works from the same arrays: an in-place sort by a caller must fail.
@@ -111,8 +114,14 @@ class Batch:
 
     def only(self, rows: NDArray[np.bool_]) -> Batch:
         """Give the batch of some of the items, under the same ticket."""
-        reasons = tuple(reason for reason, kept in zip(self.reasons, rows.tolist(), strict=True) if kept)
-        return replace(self, indices=self.indices[rows], scores=self.scores[rows], reasons=reasons)
+        if rows.all():
+            return self
+        return replace(self, indices=self.indices[rows], scores=self.scores[rows], why=self.why.only(rows))
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why each was picked; made when it is first read, of what was known at the ask."""
+        return self.why.all()
 
     def explain(self) -> str:
         """Say in words why each item was picked, a line for each.

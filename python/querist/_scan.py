@@ -72,19 +72,22 @@ def scan(
                 keep.append(mean)
             names = ["entropy", *({score} & OF_ROWS - {"entropy"})]
             found = scores_of(mean, cast(Any, names), invalid="nan")  # all in one read
-            total += float(found["entropy"][available[rows]].sum(dtype=np.float64)) / math.log(mean.shape[1])
+            entropies = float(found["entropy"][available[rows]].sum(dtype=np.float64))
+            total += entropies / math.log(mean.shape[1])
             part = found.get(cast(Any, score))
             if score is not None and part is None:
                 part = _scored(proba, score)
-            if part is not None and not callable(score):
-                _check_valid(
-                    mean if score in OF_ROWS else proba, np.isnan(part) & available[rows], rows.start
-                )
+            if math.isnan(entropies) and score in OF_ROWS:  # a row that is not valid makes it so
+                _check_valid(mean, np.isnan(found["entropy"]) & available[rows], rows.start)
+            elif part is not None and score in OF_COMMITTEES:
+                _check_valid(proba, np.isnan(part) & available[rows], rows.start)
             if predictions is None:
                 # One value more than there are classes: for a row that is not valid.
                 predictions = np.empty(n, np.min_scalar_type(mean.shape[1]))
             predictions[rows] = votes(mean[None], invalid="nan")[0]
-        if part is not None:
+        if part is not None and size == n:
+            scores = part
+        elif part is not None:
             if scores is None:
                 scores = np.empty(n, part.dtype)
             scores[rows] = part

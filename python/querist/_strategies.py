@@ -24,9 +24,13 @@ Pick: TypeAlias = "Callable[[Context], Picks]"
 
 def draw(context: Context) -> Picks:
     """Give k of the available rows at random, with the value NaN."""
-    candidates = np.flatnonzero(context.available)
-    rows = np.random.default_rng(context.seed).choice(candidates, context.k, replace=False)
-    return Picks(rows.astype(np.int64), np.full(context.k, np.nan))
+    return drawn_from(context.available, context.k, context.seed)
+
+
+def drawn_from(available: NDArray[np.bool_], k: int, seed: int) -> Picks:
+    """Give k of the rows at random, with the value NaN."""
+    rows = np.random.default_rng(seed).choice(np.flatnonzero(available), k, replace=False)
+    return Picks(rows.astype(np.int64), np.full(k, np.nan))
 
 
 def spread_over_groups(context: Context, groups: NDArray[np.int64]) -> Picks:

@@ -1,0 +1,107 @@
+"""The labels in hand, by row and by class: brought up to date at each answer, never gone over in a round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from querist._protocols import Label
+
+# numpy makes text of all that comes with text, and rows of a matrix of tuples.
+APART = (str, bytes, tuple)
+
+
+class Labelled:
+    """A label for some of n rows. Those that are equal, and of one type, are one class: True is not 1."""
+
+    def __init__(self, n: int) -> None:
+        self.by_row: dict[int, Label] = {}
+        self._place_of_row = np.full(n, -1, np.int32)  # in the lists of classes
+        self._classes: list[Label] = []
+        self._sizes: list[int] = []
+        self._places: dict[tuple[type, Label], int] = {}
+        self._array: NDArray[Any] | None = None  # of the classes, as a model sees them
+
+    def put(self, row: int, label: Label) -> bool:
+        """Set the label of a row, and tell whether that changes anything."""
+        is_new = row not in self.by_row or self.by_row[row] != label
+        before = int(self._place_of_row[row])
+        place = self._places.setdefault((type(label), label), len(self._classes))
+        if place == len(self._classes):
+            self._classes.append(label)
+            self._sizes.append(0)
+            self._array = None
+        self.by_row[row] = label
+        self._place_of_row[row] = place
+        self._sizes[place] += 1
+        if before >= 0:
+            self._sizes[before] -= 1
+            if self._sizes[before] == 0:
+                self._drop(before)
+        return is_new
+
+    def sizes(self) -> dict[Label, int]:
+        """Give how many rows have each label."""
+        sizes: dict[Label, int] = {}
+        for label, size in zip(self._classes, self._sizes, strict=True):
+            sizes[label] = sizes.get(label, 0) + size
+        return sizes
+
+    def has_classes(self, least: int) -> bool:
+        """Tell whether there are so many labels that differ."""
+        return len(self._classes) >= least and len(set(self._classes)) >= least
+
+    def rows(self) -> NDArray[np.int64]:
+        """Give the labelled rows in ascending order."""
+        return np.flatnonzero(self._place_of_row >= 0).astype(np.int64, copy=False)
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Give the labelled rows in ascending order, and their labels as one array to fit a model on.
+
+        Raises
+        ------
+        TypeError
+            If text or tuples are among labels of another kind.
+        """
+        rows = self.rows()
+        if self._array is None:
+            self._check_kinds(rows)
+            self._array = _array_of(self._classes)
+        return rows, self._array.take(self._place_of_row.take(rows), axis=0)
+
+    def _drop(self, place: int) -> None:
+        """Forget a class that no row has any more: the last one takes its place."""
+        last = len(self._classes) - 1
+        del self._places[type(self._classes[place]), self._classes[place]]
+        label, size = self._classes.pop(), self._sizes.pop()
+        if place != last:
+            self._classes[place], self._sizes[place] = label, size
+            self._places[type(label), label] = place
+            self._place_of_row[self._place_of_row == last] = place
+        self._array = None
+
+    def _check_kinds(self, rows: NDArray[np.int64]) -> None:
+        if len({_kind(type_) for type_ in set(map(type, self._classes))}) < 2:
+            return
+        first, *others = rows.tolist()
+        kind = _kind(type(self.by_row[first]))
+        other = next(row for row in others if _kind(type(self.by_row[row])) is not kind)
+        one, another = (
+            f"{type(self.by_row[row]).__name__} ({self.by_row[row]!r} at index {row})"
+            for row in (first, other)
+        )
+        raise TypeError(f"labels: expected one kind to fit a model on, got {one} and {another}")
+
+
+def _kind(type_: type) -> type | None:
+    return next((kind for kind in APART if issubclass(type_, kind)), None)
+
+
+def _array_of(labels: list[Label]) -> NDArray[Any]:
+    if not isinstance(labels[0], tuple):
+        return np.array(labels)
+    array = np.empty(len(labels), object)  # one object each, not a row of a matrix
+    array[:] = labels
+    return array
