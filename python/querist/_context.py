@@ -18,6 +18,7 @@ from querist._model import CheckedModel
 from querist._picks import Picks
 from querist._pool import Pool
 from querist._protocols import Label, Score
+from querist._quota import Groups, Limits
 from querist._scan import Scan, scan
 from querist._strategies import (
     SELECTIONS,
@@ -44,7 +45,7 @@ class Source:
     available: NDArray[np.bool_]
     is_cold: bool
     cold: Cold
-    groups: NDArray[np.int64] | None
+    groups: Groups | None
     scans: dict[Any, Scan] = field(default_factory=dict)
     made: NDArray[Any] | None = None  # features
     whole: NDArray[Any] | None = None  # probabilities
@@ -97,6 +98,11 @@ class Context:
         The labels in hand.
     seed : int
         For what is random: a function of the learner's seed and `number`.
+    groups : (n,) array, or None
+        The learner's `groups`, integers or strings.
+    quota : mapping of group to int, or None
+        The most that the batch may hold of each group, if the learner has a `quota`: more is an error. With
+        `groups` it is what the functions of `querist.select` take.
 
     Examples
     --------
@@ -113,8 +119,28 @@ class Context:
     k: int
     available: NDArray[np.bool_]
     labels: Mapping[int, Label]
+    limits: Limits | None  # of this batch
     _recipe: Recipe
     _source: Source
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """The (n,) groups of all rows; None if the learner was given none."""
+        groups = self._source.groups
+        return None if groups is None else groups.of_rows()
+
+    @property
+    def quota(self) -> dict[Any, int] | None:
+        """The most that this batch may hold of each group; None without a quota."""
+        if self.limits is None or self._source.groups is None:
+            return None
+        return dict(zip(self._source.groups.names.tolist(), self.limits.most, strict=True))
+
+    @property
+    def open(self) -> dict[str, Any]:
+        """What may be picked, as arguments of a selection: `available`, and `groups` and `quota`, or None."""
+        groups = None if self.limits is None else self._source.groups  # numbered already
+        return {"available": self.available, "groups": groups, "quota": self.quota}
 
     @property
     def seed(self) -> int:
@@ -207,17 +233,20 @@ class Context:
             wise = replace(self, k=self.k - n_random)._pick_wisely(strategy)
         left = self.available.copy()
         left[wise.indices] = False
-        n_random = min(n_random, int(np.count_nonzero(left)))
+        limits = None if self.limits is None else self.limits.after(wise.indices)
+        n_random = min(n_random, int(np.count_nonzero(left)) if limits is None else limits.room(left))
         if n_random == 0:
             return wise, np.zeros(len(wise.indices), bool)
-        drawn = drawn_from(left, n_random, int(generator.integers(2**63)))
+        drawn = drawn_from(left, n_random, int(generator.integers(2**63)), limits)
         indices, values = map(np.concatenate, zip(wise, drawn, strict=True))
         both = Picks(indices, values)
         return both, np.arange(len(both.indices)) >= len(wise.indices)
 
-    def _without(self, rows: NDArray[np.bool_]) -> Context:
+    def without(self, rows: NDArray[np.bool_]) -> Context:
+        """Give the context in which these rows may not be picked, with the `k` that is left."""
         left = self.available & ~rows
-        return replace(self, available=left, k=min(self.k, int(np.count_nonzero(left))))
+        room = int(np.count_nonzero(left)) if self.limits is None else self.limits.room(left)
+        return replace(self, available=left, k=min(self.k, room))
 
     def _pick_wisely(self, strategy: Strategy | Recipe) -> Picks:
         return self.pick_by(strategy) if isinstance(strategy, Recipe) else self.pick(strategy)
@@ -232,7 +261,7 @@ class Context:
         if weights is not None:
             unscored = context.available & np.isnan(weights)
             if unscored.any():
-                context = context._without(unscored)
+                context = context.without(unscored)
             if context.k == 0:
                 raise ValueError(
                     f"score {_name(recipe.score)}: expected a number for some available row, got NaN for each"
@@ -271,6 +300,10 @@ class Context:
                 raise ValueError(f"{name}: expected available rows, got {row} at place {at}")
         if len(set(rows.tolist())) != len(rows):
             raise ValueError(f"{name}: expected each row once, got {rows.tolist()}")
+        if self.limits is not None and min(left := self.limits.after(rows).most) < 0:
+            group, most = list(cast("dict[Any, int]", self.quota).items())[left.index(min(left))]
+            got = most - min(left)
+            raise ValueError(f"{name}: expected by quota at most {most} rows of group {group!r}, got {got}")
         return Picks(rows, values)
 
     def _density(self, density: Density) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from querist._arrays import as_matrix
 from querist._deadline import Deadline
 from querist._density import kernel_gamma
 from querist._picks import Picks
-from querist._quota import Quota, quotas
+from querist._quota import Limits, Quota, quotas
 
 
 def facility_location(
@@ -120,7 +120,7 @@ def cover(
     weights: NDArray[np.float64] | None,
     labeled: ArrayLike | None,
     available: ArrayLike | None,
-    limits: tuple[NDArray[np.uint32], list[int]] | None,
+    limits: Limits | None,
     n_threads: int | None,
     time: Deadline,
 ) -> Picks:

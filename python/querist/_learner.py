@@ -39,6 +39,7 @@ from querist._protocols import (
     StopRule,
     Validation,
 )
+from querist._quota import Quota, quota_setting
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
 from querist._seed import drawn_seed
 from querist._strategies import Cold, Pick, Recipe, Strategy
@@ -86,8 +87,8 @@ class ActiveLearner:
         "k_means_pp", "facility_location", "max_herding", which use no score; "information_density",
         "ranked_batch", "mmr", "uncertainty_herding", which use `score`; "power_margin", "power_entropy". Or a
         function from a context (`number` of the batch, `k`, `available`, `labels`, `labeled`, `scores`,
-        `proba`, `features`, `seed`) to `Picks`, or to an array of rows. A schedule is such a function: it
-        gives `context.pick("badge")`, or another name, by `context.number`.
+        `proba`, `features`, `groups`, `quota`, `seed`) to `Picks`, or to an array of rows. A schedule is such
+        a function: it gives `context.pick("badge")`, or another name, by `context.number`.
     embed : (n, d) array or callable, optional
         The features that diversity and density use, or a function from rows of `X` to them, called anew for
         each batch that needs them. By default `X` itself, if it is a matrix or data frame of numbers, sparse
@@ -97,8 +98,12 @@ class ActiveLearner:
     cold : {"random", "diverse"}, default "random"
         How to pick before the first fit, if the strategy needs the model: at random, or the rows farthest
         from each other by their features.
-    groups : (n,) array, optional
-        For a random cold start: the group of each row. Those with the fewest answers are asked about first.
+    groups : (n,) array of int or str, optional
+        The group of each row. In a random cold start those with the fewest answers are asked about first.
+    quota : int, float or mapping, optional
+        The most that a batch may hold of each of the `groups`: rows, or a share of the batch, rounded up (a
+        float above 0 and up to 1), or ``{group: either}`` for some groups. It holds for every strategy, for
+        random picks and in the cold start; a batch is smaller where the rows that are left let no more in.
     chunk : int, optional
         Rows that the model sees at once when the pool is predicted. By default at most 65,536, and 64 MiB of
         an array.
@@ -173,6 +178,7 @@ class ActiveLearner:
         epsilon: float = 0.0,
         cold: Cold = "random",
         groups: ArrayLike | None = None,
+        quota: Quota | None = None,
         chunk: int | None = None,
         batch_size: int = 10,
         validation: Validation | None = None,
@@ -197,6 +203,7 @@ class ActiveLearner:
             epsilon=epsilon,
             cold=cold,
             groups=groups,
+            quota=quota,
             root=int(np.random.default_rng(self.seed).integers(2**63)),
         )
         check_validation(validation)
@@ -220,7 +227,8 @@ class ActiveLearner:
             "embed": embed,
             "epsilon": float(epsilon),
             "cold": cold,
-            "groups": self._picker.groups,
+            "groups": None if self._picker.groups is None else self._picker.groups.places,
+            "quota": quota_setting(quota),
             "chunk": None if chunk is None else int(chunk),
             "batch_size": self.batch_size,
             "cost": self._cost,
@@ -442,7 +450,7 @@ class ActiveLearner:
         Raises
         ------
         PoolExhausted
-            If every item has a label or an abstention, or is leased to others.
+            If every item has a label or an abstention, is leased to others, or is of a group of quota 0.
         ValueError
             If `k` is less than 1, or the model or the score returns what cannot be used.
 

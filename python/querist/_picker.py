@@ -18,6 +18,7 @@ from querist._features import Features
 from querist._model import CheckedModel
 from querist._pool import Pool
 from querist._protocols import Label
+from querist._quota import Limits, Quota, numbered, quotas
 from querist._reasons import Reason, Reasons, reasons
 from querist._rounds import Batch, PoolExhausted, ticket_of
 from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
@@ -37,11 +38,14 @@ class Picker:
         epsilon: float,
         cold: Cold,
         groups: ArrayLike | None,
+        quota: Quota | None,
         root: int,
     ) -> None:
         self.root = root  # of all random numbers
-        self.groups = None if groups is None else _group_numbers(groups, len(pool))
+        self.groups = None if groups is None else numbered(groups, len(pool))
         self._model, self._pool, self._features = model, pool, features
+        self._quota = quota
+        self._limits(1)  # or an error
         self._recipe = named_recipe("random", recipe) if recipe.score == "random" else recipe
         self._strategy = _checked_strategy(strategy, self._recipe)
         if isinstance(self._strategy, Recipe):
@@ -98,10 +102,17 @@ class Picker:
             leased = int(np.count_nonzero(campaign.available))
             others = f"; {leased} are leased to other annotators" if leased else ""
             raise PoolExhausted(f"none of the {n} rows of the pool is left to ask about{others}")
+        k = min(k, n_free)
+        limits = self._limits(k)
+        if limits is not None:
+            k = min(k, limits.room(source.available))
+            if k == 0:
+                raise PoolExhausted(f"none of the {n} rows is left to ask about but {n_free} of quota 0")
         recipe = self._strategy if isinstance(self._strategy, Recipe) else self._recipe
-        return Context(
-            campaign.n_asked + 1, min(k, n_free), source.available, campaign.labels, recipe, source
-        )
+        return Context(campaign.n_asked + 1, k, source.available, campaign.labels, limits, recipe, source)
+
+    def _limits(self, k: int) -> Limits | None:
+        return None if self._quota is None else quotas(self.groups, self._quota, len(self._pool), k)
 
     def _why(
         self,
@@ -159,10 +170,3 @@ def _check_model(recipe: Recipe, model: CheckedModel) -> None:
             raise TypeError(f'{model.name}: the score "variance" is for regressors, with fit and predict')
     elif model.regresses and (recipe.score is not None or recipe.select == "badge"):
         raise TypeError(f'{model.name}: a model without predict_proba has the score "variance" only')
-
-
-def _group_numbers(groups: ArrayLike, n: int) -> NDArray[np.int64]:
-    array = np.asarray(groups)
-    if array.shape != (n,):
-        raise ValueError(f"groups: expected shape ({n},), one for each row of the pool, got {array.shape}")
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +19,62 @@ Quota: TypeAlias = Limit | Mapping[int, Limit] | Mapping[str, Limit]
 """The limit of every group, or that of each group named, the others without one."""
 
 
-def quotas(
-    groups: ArrayLike | None, quota: Quota | None, n: int, k: Any
-) -> tuple[NDArray[np.uint32], list[int]] | None:
-    """Give for each of n rows the place of its group, and for each place how many of k picks it may hold.
+class Groups(NamedTuple):
+    """The group of each row, as its place in the list of their names."""
+
+    names: NDArray[Any]  # ascending
+    places: NDArray[np.uint32]
+
+    def of_rows(self) -> NDArray[Any]:
+        """Give the name of each row's group."""
+        return self.names[self.places]
+
+
+class Limits(NamedTuple):
+    """How many rows of each group may be picked; the core takes it as it is."""
+
+    places: NDArray[np.uint32]  # the group of each row
+    most: list[int]  # of each group
+
+    def room(self, available: NDArray[np.bool_]) -> int:
+        """Give how many of the rows can be picked."""
+        free = np.bincount(self.places[available], minlength=len(self.most))
+        return int(np.minimum(free, self.most).sum())
+
+    def after(self, rows: NDArray[np.int64]) -> Limits:
+        """Give what is left when these rows are picked: below 0 where they are too many."""
+        picked = np.bincount(self.places[rows], minlength=len(self.most))
+        return Limits(self.places, (self.most - picked).tolist())
+
+
+def numbered(groups: Any, n: int) -> Groups:
+    """Number the groups of n rows, if they are not yet.
+
+    Raises
+    ------
+    TypeError
+        If they are neither integers nor strings.
+    ValueError
+        If there are not n.
+    """
+    if isinstance(groups, Groups):
+        return groups
+    if str(getattr(groups, "dtype", "")).lower() in ("object", "str", "string"):  # text in data frames
+        texts = np.asarray(groups)
+        groups = texts.astype(str) if set(map(type, texts.flat)) == {str} else groups
+    array = as_array(groups, "groups")
+    if array.dtype.kind not in "biuU":
+        msg = f"groups: expected an integer or a string for each row, got {described(array)}"
+        raise TypeError(msg)
+    if array.shape != (n,):
+        msg = f"groups: expected shape ({n},), one for each row, got {array.shape}"
+        raise ValueError(msg)
+    names, places = np.unique(array, return_inverse=True)
+    return Groups(names, places.astype(np.uint32))
+
+
+def quotas(groups: ArrayLike | Groups | None, quota: Quota | None, n: int, k: Any) -> Limits | None:
+    """Give how many of k picks each group of n rows may hold.
 
     Raises
     ------
@@ -38,26 +90,26 @@ def quotas(
         given, missing = ("quota", "groups") if groups is None else ("groups", "quota")
         msg = f"{given}: expected {missing} with it, got None"
         raise ValueError(msg)
-    array = as_array(groups, "groups")
-    if array.dtype.kind not in "biuU":
-        msg = f"groups: expected an integer or a string for each row, got {described(array)}"
-        raise TypeError(msg)
-    if array.shape != (n,):
-        msg = f"groups: expected shape ({n},), one for each row, got {array.shape}"
-        raise ValueError(msg)
+    names, places = numbered(groups, n)
     size = count(k, "k")
-    names, places = np.unique(array, return_inverse=True)
     if isinstance(quota, Mapping):
-        limits = [size] * len(names)
+        most = [size] * len(names)
         known = {name: place for place, name in enumerate(names.tolist())}
         for name, limit in quota.items():
             if name not in known:
                 msg = f"quota: group {name!r} has no row"
                 raise ValueError(msg)
-            limits[known[name]] = _at_most(limit, size, f"quota[{name!r}]")
+            most[known[name]] = _at_most(limit, size, f"quota[{name!r}]")
     else:
-        limits = [_at_most(quota, size, "quota")] * len(names)
-    return places.astype(np.uint32), limits
+        most = [_at_most(quota, size, "quota")] * len(names)
+    return Limits(places, most)
+
+
+def quota_setting(quota: Quota | None) -> Any:
+    """Give what tells one quota from another: in JSON, where 1.0, a share, would equal 1, a row."""
+    if isinstance(quota, Mapping):
+        return {str(name): str(limit) for name, limit in quota.items()}
+    return None if quota is None else str(quota)
 
 
 def _at_most(limit: Any, k: int, argument: str) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from querist import _core
 from querist._arguments import checked_scores, finite, still_open, taken
 from querist._arrays import as_matrix
 from querist._picks import Picks
-from querist._quota import Quota, quotas
+from querist._quota import Limits, Quota, quotas
 
 
 def mmr(
@@ -175,7 +174,7 @@ def _greedy(
     trade_off: float | None,
     labeled: ArrayLike | None,
     available: ArrayLike | None,
-    limits: tuple[NDArray[np.uint32], list[int]] | None,
+    limits: Limits | None,
     n_threads: int | None,
     deadline: float | None,
 ) -> Picks:

@@ -13,6 +13,7 @@ from querist import select
 from querist._features import Density, check_density
 from querist._picks import Picks
 from querist._protocols import Score
+from querist._quota import Groups, Limits
 from querist._scan import OF_COMMITTEES, OF_ROWS, check_score
 
 if TYPE_CHECKING:
@@ -24,40 +25,53 @@ Pick: TypeAlias = "Callable[[Context], Picks]"
 
 def draw(context: Context) -> Picks:
     """Give k of the available rows at random, with the value NaN."""
-    return drawn_from(context.available, context.k, context.seed)
+    return drawn_from(context.available, context.k, context.seed, context.limits)
 
 
-def drawn_from(available: NDArray[np.bool_], k: int, seed: int) -> Picks:
+def drawn_from(available: NDArray[np.bool_], k: int, seed: int, limits: Limits | None) -> Picks:
     """Give k of the rows at random, with the value NaN."""
-    rows = np.random.default_rng(seed).choice(np.flatnonzero(available), k, replace=False)
+    generator, rows = np.random.default_rng(seed), np.flatnonzero(available)
+    if limits is None:
+        rows = generator.choice(rows, k, replace=False)
+    else:
+        rows = generator.permutation(rows)
+        of_rows = limits.places[rows]
+        rows = rows[_turns(of_rows) < np.array(limits.most)[of_rows]][:k]
     return Picks(rows.astype(np.int64), np.full(k, np.nan))
 
 
-def spread_over_groups(context: Context, groups: NDArray[np.int64]) -> Picks:
+def spread_over_groups(context: Context, groups: Groups) -> Picks:
     """Draw k available rows so that the groups with the fewest taken rows come first."""
-    candidates = np.random.default_rng(context.seed).permutation(np.flatnonzero(context.available))
-    taken = np.bincount(groups[context.taken], minlength=int(groups.max()) + 1)
-    order = np.argsort(groups[candidates], kind="stable")
-    grouped = groups[candidates[order]]
-    place = np.arange(len(order)) - np.searchsorted(grouped, grouped)
-    turn = np.empty(len(order), np.int64)
-    turn[order] = taken[grouped] + place
-    rows = candidates[np.argsort(turn, kind="stable")[: context.k]]
+    rows = np.random.default_rng(context.seed).permutation(np.flatnonzero(context.available))
+    of_rows = groups.places[rows]
+    turns = _turns(of_rows)
+    if context.limits is not None:
+        open_ = turns < np.array(context.limits.most)[of_rows]
+        rows, of_rows, turns = rows[open_], of_rows[open_], turns[open_]
+    taken = np.bincount(groups.places[context.taken], minlength=len(groups.names))
+    rows = rows[np.argsort(taken[of_rows] + turns, kind="stable")[: context.k]]
     return Picks(rows.astype(np.int64), np.full(context.k, np.nan))
+
+
+def _turns(groups: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Give for each item how many before it are of its group."""
+    order = np.argsort(groups, kind="stable")
+    grouped = groups[order]
+    turns = np.empty(len(groups), np.int64)
+    turns[order] = np.arange(len(groups)) - np.searchsorted(grouped, grouped)
+    return turns
 
 
 def spread_out(context: Context) -> Picks:
     """Give the k available rows farthest from all that is taken and from each other."""
-    return select.k_center(context.features, context.k, labeled=context.taken, available=context.available)
+    return select.k_center(context.features, context.k, labeled=context.taken, **context.open)
 
 
 def _power(context: Context) -> Picks:
-    scores = context.scores
-    possible = context.available & (scores != 0)  # with the score 0 goes the chance 0
-    k = min(context.k, int(np.count_nonzero(possible)))
-    if k == 0:
+    possible = context.without(context.scores == 0)  # with the score 0 goes the chance 0
+    if possible.k == 0:
         return context.pick("random")
-    return select.power(scores, k, seed=context.seed, available=possible)
+    return select.power(possible.scores, possible.k, seed=context.seed, **possible.open)
 
 
 def _covered(scores: NDArray[Any] | None) -> Any:
@@ -67,25 +81,21 @@ def _covered(scores: NDArray[Any] | None) -> Any:
 
 SELECTIONS: dict[str, Pick] = {
     "random": draw,
-    "top_k": lambda c: select.top_k(c.scores, c.k, available=c.available),
+    "top_k": lambda c: select.top_k(c.scores, c.k, **c.open),
     "power": _power,
-    "k_center": lambda c: select.k_center(
-        c.features, c.k, labeled=c.taken, weights=c.weights, available=c.available
-    ),
+    "k_center": lambda c: select.k_center(c.features, c.k, labeled=c.taken, weights=c.weights, **c.open),
     "k_means_pp": lambda c: select.k_means_pp(
-        c.features, c.k, labeled=c.taken, weights=c.weights, available=c.available, seed=c.seed
+        c.features, c.k, labeled=c.taken, weights=c.weights, seed=c.seed, **c.open
     ),
-    "badge": lambda c: select.badge(c.proba, c.features, c.k, available=c.available, seed=c.seed),
+    "badge": lambda c: select.badge(c.proba, c.features, c.k, seed=c.seed, **c.open),
     "facility_location": lambda c: select.facility_location(
-        c.features, c.k, weights=_covered(c.weights), labeled=c.taken, available=c.available
+        c.features, c.k, weights=_covered(c.weights), labeled=c.taken, **c.open
     ),
-    "mmr": lambda c: select.mmr(c.scores, c.features, c.k, labeled=c.taken, available=c.available),
-    "ranked_batch": lambda c: select.ranked_batch(
-        c.scores, c.features, c.k, labeled=c.taken, available=c.available
-    ),
-    "max_herding": lambda c: select.max_herding(c.features, c.k, labeled=c.taken, available=c.available),
+    "mmr": lambda c: select.mmr(c.scores, c.features, c.k, labeled=c.taken, **c.open),
+    "ranked_batch": lambda c: select.ranked_batch(c.scores, c.features, c.k, labeled=c.taken, **c.open),
+    "max_herding": lambda c: select.max_herding(c.features, c.k, labeled=c.taken, **c.open),
     "uncertainty_herding": lambda c: select.uncertainty_herding(
-        _covered(c.scores), c.features, c.k, labeled=c.taken, available=c.available
+        _covered(c.scores), c.features, c.k, labeled=c.taken, **c.open
     ),
 }
 
