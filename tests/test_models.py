@@ -150,16 +150,41 @@ class TestCommittees:
     @pytest.mark.parametrize(
         ("model", "error", "message"),
         [
-            (GaussianNB(), TypeError, "GaussianNB.predict_proba: a score of a committee needs a list"),
             (lambda _: MEMBERS[0], ValueError, r"lambda.*\(m, 60, c\).*got shape \(60, 4\)"),
             (lambda _: MEMBERS[:, :7], ValueError, r"lambda.*\(60, c\) \(or \(m, 60, c\)\).*\(5, 7, 4\)"),
-            ([lambda _: MEMBERS], ValueError, r"model\[0\]: <lambda>: .*got \(5, 60, 4\)"),
+            ([lambda _: MEMBERS] * 2, ValueError, r"model\[0\]: <lambda>: .*got \(5, 60, 4\)"),
             ([lambda _: MEMBERS[0], lambda _: MEMBERS[0, :, :3]], ValueError, r"model\[1\]: .*4 col.*got 3"),
         ],
     )
     def test_what_is_none_is_named(self, model, error, message):
         with pytest.raises(error, match=message):
             qr.ActiveLearner(model, X, labels=KNOWN, score="bald").ask()
+
+    @pytest.mark.parametrize("score", ["bald", "vote_entropy", "consensus_margin"])
+    @pytest.mark.parametrize(
+        ("model", "error", "message"),
+        [
+            (GaussianNB(), TypeError, "GaussianNB.predict_proba: a score of a committee needs a list"),
+            (make_pipeline(GaussianNB()), TypeError, "Pipeline.predict_proba: a score of a committee"),
+            ([GaussianNB()], ValueError, r"model: expected several models in the list, as model\[0\]: Gauss"),
+            ([RandomForestClassifier()], ValueError, "pass an ensemble without a list"),
+        ],
+    )
+    def test_what_can_be_none_is_named_at_the_start(self, model, error, message, score):
+        for how in ({"score": score}, {"strategy": score}):
+            with pytest.raises(error, match=message):
+                qr.ActiveLearner(model, X, **how)
+
+    def test_what_may_become_one_is_let_through(self):
+        class Mine(GaussianNB):
+            pass
+
+        voting = VotingClassifier([("a", GaussianNB())], voting="soft")
+        for model in (Mine(), BaggingClassifier(), voting, RandomForestClassifier(), lambda _: MEMBERS[0]):
+            qr.ActiveLearner(model, X, score="bald")
+        learner = qr.ActiveLearner(Mine(), X, score="bald", labels=KNOWN)
+        with pytest.raises(TypeError, match=r"Mine\.predict_proba: a score of a committee needs a list"):
+            learner.ask()
 
     @pytest.mark.parametrize(
         ("model", "error", "message"),
@@ -216,7 +241,16 @@ class TestRegressors:
 
     def test_what_has_no_variance_is_named(self):
         with pytest.raises(TypeError, match=r'LinearRegression\.predict: the score "variance" needs'):
-            qr.ActiveLearner(LinearRegression(), X, labels=SOME, score="variance").ask()
+            qr.ActiveLearner(LinearRegression(), X, score="variance")
+
+        class Mine(LinearRegression):  # of others than scikit-learn's own it is known at the first ask
+            pass
+
+        learner = qr.ActiveLearner(Mine(), X, labels=SOME, score="variance")
+        with pytest.raises(TypeError, match=r'Mine\.predict: the score "variance" needs .*return_std'):
+            learner.ask()
+        with pytest.raises(ValueError, match=r"expected several models in the list, as model\[0\]: Ridge"):
+            qr.ActiveLearner([Ridge()], X, score="variance")
         with pytest.raises(TypeError, match='without predict_proba has the score "variance" only'):
             qr.ActiveLearner(LinearRegression(), X, labels=SOME).ask()
         with pytest.raises(TypeError, match=r'GaussianNB\.predict_proba: the score "variance" is for'):

@@ -198,9 +198,8 @@ class TestFeatures:
 
     def test_a_frame_of_text_is_named(self):
         pool = pd.DataFrame({"text": ["a"] * N})
-        learner = qr.ActiveLearner(proba, pool, strategy="core_set")
         with pytest.raises(ValueError, match=r"got DataFrame of object of shape \(50, 1\); .*embed=X.astype"):
-            learner.ask()
+            qr.ActiveLearner(proba, pool, strategy="core_set")
 
     @pytest.mark.parametrize("chunk", [None, 20])
     def test_a_function_may_give_sparse_features(self, chunk):
@@ -217,7 +216,29 @@ class TestFeatures:
         assert learner.ask().indices.tolist() == qr.select.k_center(some, 8, labeled=LABELED).indices.tolist()
 
     def test_what_is_no_matrix_needs_one(self):
-        learner = qr.ActiveLearner(proba, ["a text"] * N, strategy="core_set")
+        texts = ["a text"] * N
+        message = "embed: expected features.*not a matrix of numbers, got "
+        for name in (*(set(SELECTIONS) - {"random", "top_k", "power"}), "core_set"):
+            how = {"strategy": name} if name == "core_set" else {"select": name}
+            with pytest.raises(ValueError, match=f'select "[a-z_]+": {message}list'):
+                qr.ActiveLearner(proba, texts, **how)
+        with pytest.raises(ValueError, match=f"density: {message}list"):
+            qr.ActiveLearner(proba, texts, density="knn_density")
+        for name in ("random", "top_k", "power"):
+            qr.ActiveLearner(proba, texts, select=name).ask()
+        for pool, named in [
+            (np.zeros((N, 2, 2)), r"ndarray of float64 of shape \(50, 2, 2\)"),
+            (np.array([["a"]] * N), "ndarray of <U1"),
+            (lambda: np.array_split(X, 3), "function"),
+        ]:
+            with pytest.raises(ValueError, match=f'select "mmr": {message}{named}'):
+                qr.ActiveLearner(proba, pool, strategy="mmr")
+        with pytest.raises(ValueError, match=f'cold "diverse": {message}list'):
+            qr.ActiveLearner(GaussianNB(), texts, cold="diverse")
+        qr.ActiveLearner(proba, texts, cold="diverse").ask()  # a function has no cold start
+
+    def test_of_a_function_it_is_known_at_the_first_ask(self):
+        learner = qr.ActiveLearner(proba, ["a text"] * N, strategy=lambda context: context.pick("core_set"))
         with pytest.raises(ValueError, match=r"embed: expected features.*not a matrix of numbers, got list"):
             learner.ask()
 
@@ -347,8 +368,18 @@ def test_an_unknown_name_is_answered_with_the_known(options, message):
 
 
 def test_a_selection_by_scores_needs_one():
+    for name in ("top_k", "power", "mmr", "ranked_batch", "uncertainty_herding"):
+        with pytest.raises(ValueError, match="score: expected one for this selection, got None"):
+            qr.ActiveLearner(proba, X, score=None, select=name)
+    for name in set(SELECTIONS) - {"top_k", "power", "mmr", "ranked_batch", "uncertainty_herding"}:
+        asked(score=None, select=name)
+    asked(score=None, density="information_density")
+
+    def without(context):
+        return context.scores
+
     with pytest.raises(ValueError, match="score: expected one for this selection, got None"):
-        asked(score=None)
+        asked(score=None, strategy=without)
 
 
 @pytest.mark.parametrize("name", sorted(set(PRESETS) - {"variance"}))

@@ -60,6 +60,11 @@ class Features:
         """The features that are there without asking a function."""
         return self._given
 
+    def check(self, asked_by: str) -> None:
+        """Raise, if there are none, on behalf of what asks for them."""
+        if self._given is None and self._embed is None and not _are_numbers(self._pool.X):
+            raise ValueError(f"{asked_by}: {_no_features(self._pool.X)}")
+
     def now(self) -> Any:
         """Give the features; a function makes them anew, as it may look at the model."""
         if self._given is not None:
@@ -84,16 +89,29 @@ class Features:
 
 def _as_floats(X: Any) -> Any:
     """Give a matrix or frame of integers, booleans or numbers as floats, which is a copy."""
+    if not _are_numbers(X):
+        raise ValueError(_no_features(X))
+    matrix = X if is_sparse(X) else np.asarray(X)
+    if matrix.dtype.kind == "f":
+        return as_matrix(matrix, "X")
+    # Of 8 or 16 bits each is exact in float32.
+    return matrix.astype(np.float32 if matrix.dtype.itemsize <= 2 else np.float64)
+
+
+def _are_numbers(X: Any) -> bool:
+    """Tell a matrix or frame of numbers; of a frame, which may have to be copied, one row tells."""
+    matrix = np.asarray(X[:1]) if hasattr(X, "columns") else X
+    is_array = is_sparse(matrix) or isinstance(matrix, np.ndarray)
+    return is_array and len(matrix.shape) == 2 and matrix.dtype.kind in "biuf"
+
+
+def _no_features(X: Any) -> str:
+    """Say what was expected where `X` is not features by itself."""
     named = type(X).__name__
-    if is_sparse(X) or isinstance(X, np.ndarray) or hasattr(X, "columns"):
+    if hasattr(X, "dtype") or hasattr(X, "columns"):
         matrix = X if is_sparse(X) else np.asarray(X)
-        if len(matrix.shape) == 2 and matrix.dtype.kind in "biuf":
-            if matrix.dtype.kind == "f":
-                return as_matrix(matrix, "X")
-            # Of 8 or 16 bits each is exact in float32.
-            return matrix.astype(np.float32 if matrix.dtype.itemsize <= 2 else np.float64)
         named = f"{named} of {matrix.dtype} of shape {matrix.shape}"
-    raise ValueError(
-        f"embed: expected features, (n, d) or a function of X, as X is not a matrix of numbers, got {named}; "
-        "if it holds numbers, pass embed=X.astype(float)"
+    return (
+        "embed: expected features, (n, d) or a function of X, as X is not a matrix of numbers, got "
+        f"{named}; if it holds numbers, pass embed=X.astype(float)"
     )

@@ -138,7 +138,15 @@ class ActiveLearner:
     seed : int or numpy Generator
         The one given, or the one drawn if none was.
 
-    Notes ----- Until two classes are labelled (two numbers, for a regressor) there is nothing to fit: in this
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it should be: a score or a selection that the model or the features are
+        known never to serve, too. What only a call can tell is an error of the first `ask`.
+
+    Notes
+    -----
+    Until two classes are labelled (two numbers, for a regressor) there is nothing to fit: in this
     cold start picks are as `cold` says, but for a strategy that asks no model. A callable model has no cold
     start. The model sees labels in pool order, so the order of the answers does not matter. What is random in
     a batch follows from the seed and the number of the batch alone. A learner is not safe to share by

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any, cast
 
 import numpy as np
@@ -109,10 +110,21 @@ class CheckedModel:
             parts.append(aligned(part, places.astype(np.int64), len(cast(Any, self.classes)), name))
         return np.stack(parts)
 
-    def variance(self, X: Any, n: int) -> NDArray[Any]:
-        """Give the (n,) predictive variances of a regressor, or those between the members of an ensemble."""
+    def check_members(self) -> None:
+        """Raise if this is known never to have members; what a function gives is known when it is called."""
+        if self.trainable and not _may_have_members(self.model):
+            raise TypeError(self._no_members())
+
+    def check_variance(self) -> None:
+        """Raise if this is known never to have a variance."""
         if not self.regresses:
             raise TypeError(f'{self.name}: the score "variance" is for regressors, with fit and predict')
+        if not (_may_have_members(self.model) or _may_take(self.model.predict, "return_std")):
+            raise TypeError(self._no_variance())
+
+    def variance(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the (n,) predictive variances of a regressor, or those between the members of an ensemble."""
+        self.check_variance()
         if getattr(self.model, "estimators_", None) is not None:
             values = [
                 _column(member.predict(rows), n, f"{self.name}: member {at}")
@@ -122,10 +134,7 @@ class CheckedModel:
         try:
             _, deviation = self.model.predict(X, return_std=True)
         except TypeError as error:
-            raise TypeError(
-                f'{self.name}: the score "variance" needs a regressor that takes return_std=True, a forest '
-                f"or a list of regressors: {error}"
-            ) from error
+            raise TypeError(f"{self._no_variance()}: {error}") from error
         return _column(deviation, n, f"{self.name}(return_std=True)") ** 2
 
     def values(self, X: Any, n: int) -> NDArray[Any]:
@@ -156,16 +165,37 @@ class CheckedModel:
         """Give the fitted members of a forest or of bagging, each with the columns of `X` that it sees."""
         members = getattr(self.model, "estimators_", None)
         if members is None or not all(hasattr(member, method) for member in members):
-            raise TypeError(
-                f"{self.name}: a score of a committee needs a list of models, a forest or a bagging "
-                f"ensemble, got {type(self.model).__name__}"
-            )
+            raise TypeError(self._no_members())
         # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
         rows = np.asarray(X) if hasattr(X, "columns") else X
         columns = getattr(self.model, "estimators_features_", None)
         if columns is None:
             return [(member, rows) for member in members]
         return [(member, rows[:, seen]) for member, seen in zip(members, columns, strict=True)]
+
+    def _no_members(self) -> str:
+        return (
+            f"{self.name}: a score of a committee needs a list of models, a forest or a bagging "
+            f"ensemble, got {type(self.model).__name__}"
+        )
+
+    def _no_variance(self) -> str:
+        return (
+            f'{self.name}: the score "variance" needs a regressor that takes return_std=True, a forest or a '
+            "list of regressors"
+        )
+
+
+def _may_have_members(model: Any) -> bool:
+    """Tell whether a fit may bring `estimators_`: of scikit-learn's own models their parameters tell."""
+    if hasattr(model, "estimators_") or type(model).__module__.partition(".")[0] != "sklearn":
+        return True
+    return any("estimator" in name for name in model.get_params(deep=False))
+
+
+def _may_take(function: Callable[..., Any], keyword: str) -> bool:
+    parameters = signature(function).parameters
+    return keyword in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 class Committee(CheckedModel):
@@ -212,10 +242,23 @@ class Committee(CheckedModel):
             parts.append(aligned(part, places, c, member.name))
         return np.stack(parts)
 
-    def variance(self, X: Any, n: int) -> NDArray[Any]:
-        """Give the (n,) variances between the predictions of the members."""
+    def check_members(self) -> None:
+        """Raise unless there are several."""
+        if len(self._members) < 2:
+            raise ValueError(
+                f"model: expected several models in the list, as {self._members[0].name} alone agrees with "
+                "itself; pass an ensemble without a list"
+            )
+
+    def check_variance(self) -> None:
+        """Raise unless there are several regressors."""
         if not self.regresses:
             raise TypeError(f'{self._members[0].name}: the score "variance" is for regressors')
+        self.check_members()
+
+    def variance(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the (n,) variances between the predictions of the members."""
+        self.check_variance()
         return ensemble_variance(np.stack([member.values(X, n) for member in self._members]))
 
     def values(self, X: Any, n: int) -> NDArray[Any]:

@@ -49,12 +49,14 @@ class Picker:
         self._recipe = named_recipe("random", recipe) if recipe.score == "random" else recipe
         self._strategy = _checked_strategy(strategy, self._recipe)
         if isinstance(self._strategy, Recipe):
-            _check_model(self._strategy, model)
+            self._strategy.check(model, features)
         self._epsilon = finite(epsilon, "epsilon", least="0 or more")
         if self._epsilon > 1:
             raise ValueError(f"epsilon: expected a share from 0 to 1, got {epsilon}")
         if cold not in ("random", "diverse"):
             raise ValueError(f'cold: expected "random" or "diverse", got {cold!r}')
+        if cold == "diverse" and model.trainable:
+            features.check('cold "diverse"')
         self._cold: Cold = cold
 
     def pick(
@@ -161,12 +163,3 @@ def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:
     if strategy is None:
         return base
     return named_recipe(strategy, base) if not callable(strategy) else strategy
-
-
-def _check_model(recipe: Recipe, model: CheckedModel) -> None:
-    """Raise if the model will never have what the recipe asks of it."""
-    if recipe.score == "variance":
-        if not model.regresses:
-            raise TypeError(f'{model.name}: the score "variance" is for regressors, with fit and predict')
-    elif model.regresses and (recipe.score is not None or recipe.select == "badge"):
-        raise TypeError(f'{model.name}: a model without predict_proba has the score "variance" only')

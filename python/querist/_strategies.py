@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist import select
-from querist._features import Density, check_density
+from querist._features import Density, Features, check_density
+from querist._model import CheckedModel
 from querist._picks import Picks
 from querist._protocols import Score
 from querist._quota import Groups, Limits
@@ -99,6 +100,9 @@ SELECTIONS: dict[str, Pick] = {
     ),
 }
 
+OF_NO_FEATURES = ("random", "top_k", "power")
+OF_SCORES = ("top_k", "power", "mmr", "ranked_batch", "uncertainty_herding")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -115,6 +119,21 @@ class Recipe:
             raise ValueError(
                 f"select: expected a function or one of {tuple(SELECTIONS)}, got {self.select!r}"
             )
+
+    def check(self, model: CheckedModel, features: Features) -> None:
+        """Raise if it asks for what the model, the features or its own score will never give."""
+        if self.score == "variance":
+            model.check_variance()
+        elif model.regresses and (self.score is not None or self.select == "badge"):
+            raise TypeError(f'{model.name}: a model without predict_proba has the score "variance" only')
+        elif self.score in OF_COMMITTEES:
+            model.check_members()
+        if self.density is not None:
+            features.check("density")
+        elif self.select in SELECTIONS and self.select not in OF_NO_FEATURES:
+            features.check(f'select "{self.select}"')
+        if self.select in OF_SCORES and self.score is None and self.density is None:
+            raise ValueError("score: expected one for this selection, got None")
 
     @property
     def asks_model(self) -> bool:
