@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sqlite3
 from datetime import datetime
 
@@ -41,6 +42,24 @@ def test_export_is_the_record(learner, capsys):
         assert int(row["index"]) == answer.index
         assert row["ticket"] == (answer.ticket or "")
         assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(answer.time, abs=1e-3)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_text_that_cannot_be_written_is_exported_as_json(tmp_path, monkeypatch, encoding):
+    texts = ["caf\u00e9", "\ud800", "\u0142\udfff,", '"']
+    path = tmp_path / "run.db"
+    with qr.ActiveLearner(
+        lambda rows: np.full((len(rows), 2), 0.5), np.zeros((9, 1)), journal=path
+    ) as learner:
+        for row, text in enumerate(texts):
+            learner.tell([row], [text], annotator=text)
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding, write_through=True))
+    assert command("export", path) == 0
+    rows = list(csv.DictReader(io.StringIO(written.getvalue().decode(encoding))))
+    for column in ("label", "annotator"):
+        assert [row[column] for row in rows] == [texts[0], '"\\ud800"', '"\\u0142\\udfff,"', '"']
+    assert [json.loads(row["label"]) for row in rows[1:3]] == texts[1:3]
 
 
 def test_show_tells_the_settings_and_the_state(learner, capsys):

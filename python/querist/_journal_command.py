@@ -95,11 +95,20 @@ def _export(campaign: Campaign) -> None:
 
 
 def _text(label: Label) -> str:
-    """Give a string as it is, an abstention as nothing, and any other label as JSON."""
-    if isinstance(label, str):
+    """Give a string that can be written as it is, an abstention as nothing, any other label as JSON."""
+    if isinstance(label, str) and _can_be_written(label):
         return label
     value = label_value(label, "label")
     return "" if value is None else json.dumps(value)
+
+
+def _can_be_written(text: str) -> bool:
+    """Tell whether standard output has all of the characters; half a surrogate pair it never has."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _time(seconds: float) -> str:
