@@ -111,9 +111,18 @@ class TestAsk:
         with pytest.raises(ValueError, match="read-only"):
             batch.indices.sort()
 
-    @pytest.mark.parametrize("k", [0, -1, 2.0, "2"])
-    def test_k_must_be_a_positive_integer(self, k):
-        with pytest.raises(ValueError, match=r"k: expected an integer of at least 1, got"):
+    @pytest.mark.parametrize(
+        ("k", "error", "message"),
+        [
+            (0, ValueError, "at least 1 item, got 0"),
+            (-1, ValueError, "at least 1 item, got -1"),
+            (2.0, TypeError, "an integer, got float"),
+            ("2", TypeError, "an integer, got str"),
+            (True, TypeError, "an integer, got bool"),
+        ],
+    )
+    def test_k_must_be_a_positive_integer(self, k, error, message):
+        with pytest.raises(error, match=f"^k: expected {message}"):
             qr.ActiveLearner(proba, X).ask(k)
 
 
@@ -565,7 +574,7 @@ class TestArguments:
             ({"model": GaussianNB}, TypeError, "model: .*got the class GaussianNB"),
             ({"X": 3}, TypeError, "X: expected an array, a data frame.*got int"),
             ({"score": "margins"}, ValueError, "score: expected a function or one of.*'margins'"),
-            ({"batch_size": 0}, ValueError, "batch_size: expected an integer of at least 1, got 0"),
+            ({"batch_size": 0}, ValueError, "batch_size: expected at least 1 item, got 0"),
             ({"validation": (X, Y, 3)}, ValueError, r"validation: expected \(X, y\).*got 3 items"),
             ({"labels": {N: "cat"}}, ValueError, "labels: expected rows of the pool of 60 for keys, got 60"),
         ],

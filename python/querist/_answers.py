@@ -1,4 +1,4 @@
-"""What `tell` takes, checked as a whole before any of it counts: indices and their labels."""
+"""What `tell` takes, and a campaign begins with, checked as a whole before any of it counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from querist._protocols import Indices, Label, Labels
 def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, Label]:
     """Give {index: label} for a pool of n rows, or raise."""
     rows = _checked_indices(indices, n)
-    answers = _checked_labels(labels)
+    answers = _plain(labels)
     if len(rows) != len(answers):
         raise ValueError(f"labels: expected one for each of {len(rows)} indices, got {len(answers)}")
     told: dict[int, Label] = {}
@@ -22,6 +22,18 @@ def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, La
         if told.setdefault(row, label) != label:
             raise ValueError(f"labels: expected one answer for index {row}, got {told[row]!r} and {label!r}")
     return told
+
+
+def checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
+    """Give the labels that a campaign begins with, or raise."""
+    if not isinstance(labels, Mapping):
+        raise TypeError(f"labels: expected a mapping of pool index to label, got {type(labels).__name__}")
+    for index in labels:
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise TypeError(f"labels: expected pool indices for keys, got {index!r}")
+        if not 0 <= index < n:
+            raise ValueError(f"labels: expected rows of the pool of {n} for keys, got {index}")
+    return checked_answers(list(labels), list(labels.values()), n=n)
 
 
 def check_annotator(annotator: Label | None) -> None:
@@ -57,7 +69,7 @@ def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
     return rows.astype(np.int64)
 
 
-def _checked_labels(labels: Labels) -> list[Label]:
+def _plain(labels: Labels) -> list[Label]:
     if not isinstance(labels, Iterable) or isinstance(labels, str | bytes | Mapping | Set):
         raise TypeError(f"labels: expected a sequence, one for each index, got {labels!r}")
     # Plain Python objects, so that a label is the same whether it came in an array or a list.

@@ -207,6 +207,15 @@ def count(given: Any, argument: str) -> int:
     raise TypeError(msg)
 
 
+def positive(given: Any, argument: str, unit: str = "") -> int:
+    """Give an integer of at least 1, or raise a TypeError or a ValueError."""
+    number = count(given, argument)
+    if number < 1:
+        msg = f"{argument}: expected at least 1{' ' if unit else ''}{unit}, got {number}"
+        raise ValueError(msg)
+    return number
+
+
 def finite(given: Any, argument: str, *, least: str) -> float:
     """Give a finite number that is "above 0", or "0 or more", as `least` says."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, int | float | np.integer | np.floating):

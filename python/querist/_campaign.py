@@ -174,7 +174,7 @@ class Campaign:
     def _close(self, asked: Asked, batch: Batch, time: float) -> None:
         if self.history:
             self.history[-1].drop_predictions()
-        costs = np.ones(len(batch)) if self._cost is None else self._cost[batch.indices]
+        labels = self.labels
         self.history.append(
             Round(
                 batch.indices,
@@ -183,10 +183,10 @@ class Campaign:
                 annotator=batch.annotator,
                 why=batch.why,
                 number=len(self.history) + 1,
-                labels=tuple(self.labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
-                n_labels=len(self.labels),
+                labels=tuple(labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
+                n_labels=len(labels),
                 score_seconds=asked.score_seconds,
-                cost=float(costs.sum()),
+                cost=float(len(batch) if self._cost is None else self._cost[batch.indices].sum()),
                 total_cost=self._spent,
                 elapsed=time - self._began,
                 uncertainty=asked.uncertainty,

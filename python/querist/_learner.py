@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from querist._answers import check_annotator, checked_answers
-from querist._arguments import finite, finite_weights
+from querist._answers import check_annotator, checked_answers, checked_labels
+from querist._arguments import finite, finite_weights, positive
 from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
@@ -43,6 +43,7 @@ from querist._quota import Quota, quota_setting
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
 from querist._seed import drawn_seed
 from querist._strategies import Cold, Pick, Recipe, Strategy
+from querist._training import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -216,10 +217,10 @@ class ActiveLearner:
         )
         check_validation(validation)
         self._validation = validation
-        self._retrain = _checked_retrain(retrain)
+        self._training = Training(self._model, self._pool, retrain)
         self._lease = None if lease is None else finite(lease, "lease", least="above 0")
         self._callbacks = Callbacks(callbacks)
-        self.batch_size = _count("batch_size", batch_size)
+        self.batch_size = positive(batch_size, "batch_size", "item")
         # Other processes understand the time of day, but it may be set back; this clock is not.
         self._clock = time() - monotonic()
         n = len(self._pool)
@@ -240,11 +241,11 @@ class ActiveLearner:
             "chunk": None if chunk is None else int(chunk),
             "batch_size": self.batch_size,
             "cost": self._cost,
-            "retrain": dict(self._retrain),
+            "retrain": dict(self._training.retrain),
             "lease": self._lease,
         }
         self._starved: set[Label] = set()  # the classes that were warned of
-        told = {} if labels is None else _checked_labels(labels, n)
+        told = {} if labels is None else checked_labels(labels, n)
         first = [Told(began, told, None, None)] if told else []
         started = None
         if journal is not None:
@@ -459,8 +460,8 @@ class ActiveLearner:
         ------
         PoolExhausted
             If every item has a label or an abstention, is leased to others, or is of a group of quota 0.
-        ValueError
-            If `k` is less than 1, or the model or the score returns what cannot be used.
+        TypeError, ValueError
+            If `k` is no integer of at least 1, or the model or the score returns what cannot be used.
 
         Examples
         --------
@@ -474,7 +475,7 @@ class ActiveLearner:
         >>> learner.ask(k=2, annotator="ann").indices
         array([2])
         """
-        k = _count("k", self.batch_size if k is None else k)
+        k = positive(self.batch_size if k is None else k, "k", "item")
         check_annotator(annotator)
         self._callbacks("before_ask", self)
         self._ledger.catch_up()
@@ -482,11 +483,10 @@ class ActiveLearner:
         for ticket in self._campaign.expired(now):
             self._ledger.let_later(Released(now, ticket))
         while (batch := self._campaign.waiting(annotator)) is None:
-            if self._is_due():
+            if self._training.is_due(self._campaign):
                 self.fit()
-            elif self._ledger.others_fitted:
-                fitted = self._campaign.fitted
-                self._fit_model(self._campaign.labelled_after(fitted.answers if fitted else 0))
+            elif self._ledger.others_fitted and (fitted := self._campaign.fitted):
+                self._fit_on(self._campaign.labelled_after(fitted.answers))
             asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
             self._ledger.let(asked)  # perhaps in vain, if another process is faster
         self._callbacks("after_ask", self, batch)
@@ -575,10 +575,10 @@ class ActiveLearner:
         """
         fitted = self._campaign.fitted
         is_new = fitted is None or fitted.changes != self._campaign.changes
-        if self._is_cold() or not (is_new or self._ledger.others_fitted):
+        if self._training.is_cold(self._campaign) or not (is_new or self._ledger.others_fitted):
             return
         started = perf_counter()
-        self._fit_model(self._campaign.labelled)
+        self._fit_on(self._campaign.labelled)
         seconds = perf_counter() - started
         if is_new:
             metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
@@ -637,7 +637,7 @@ class ActiveLearner:
                     self.tell(batch, answers)
                 elif not self._tell_each(batch, answers):
                     return
-                if self._is_due():
+                if self._training.is_due(self._campaign):
                     self.fit()
                 if len(self.history) > n_rounds:  # not if the lease ran out for another process
                     show(self.history[-1])
@@ -651,6 +651,10 @@ class ActiveLearner:
             told.add(index)
         return told.issuperset(batch.indices.tolist())
 
+    def _fit_on(self, labelled: Labelled) -> None:
+        self._training.fit(labelled)
+        self._ledger.others_fitted = False
+
     def _now(self) -> float:
         return self._clock + monotonic()
 
@@ -663,7 +667,7 @@ class ActiveLearner:
         assert began is not None, "an opened journal has begun"
         given = campaign_settings(self._pool, self._given)
         if labels is not None:
-            given["labels"] = labels_setting(_checked_labels(labels, len(self._pool)))
+            given["labels"] = labels_setting(checked_labels(labels, len(self._pool)))
         if _number_of(seed) is not None:
             given["seed"] = _number_of(seed)
         elif seed is not None:
@@ -677,51 +681,6 @@ class ActiveLearner:
         self._ledger = Ledger(self._campaign, journal)
         self._ledger.catch_up()
 
-    def _fit_model(self, labelled: Labelled) -> None:
-        if self._model.trainable:
-            rows, y = labelled.arrays()
-            self._model.fit(self._pool.take(rows), y)
-        self._ledger.others_fitted = False
-
-    def _is_cold(self) -> bool:
-        return self._model.is_cold(self._campaign.labelled)
-
-    def _is_due(self) -> bool:
-        """Tell whether enough is new for another fit."""
-        fitted = self._campaign.fitted
-        if fitted is None or not self._retrain:
-            return True
-        new = {
-            "rounds": len(self.history) - fitted.rounds,
-            "labels": self._campaign.changes - fitted.changes,
-        }
-        return any(new[what] >= enough for what, enough in self._retrain.items())
-
-
-def _count(name: str, value: int) -> int:
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
-    return int(value)
-
 
 def _number_of(seed: Any) -> int | None:
     return int(seed) if isinstance(seed, int | np.integer) else None
-
-
-def _checked_retrain(retrain: Retrain | None) -> Retrain:
-    if retrain is None:
-        return {}
-    if not isinstance(retrain, Mapping) or not retrain or not set(retrain) <= {"rounds", "labels"}:
-        raise ValueError(f'retrain: expected {{"rounds": r}}, {{"labels": m}} or both, got {retrain!r}')
-    return {what: _count(f"retrain[{what!r}]", enough) for what, enough in retrain.items()}
-
-
-def _checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
-    if not isinstance(labels, Mapping):
-        raise TypeError(f"labels: expected a mapping of pool index to label, got {type(labels).__name__}")
-    for index in labels:
-        if isinstance(index, bool) or not isinstance(index, int | np.integer):
-            raise TypeError(f"labels: expected pool indices for keys, got {index!r}")
-        if not 0 <= index < n:
-            raise ValueError(f"labels: expected rows of the pool of {n} for keys, got {index}")
-    return checked_answers(list(labels), list(labels.values()), n=n)

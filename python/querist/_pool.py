@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._arguments import count
+from querist._arguments import positive
 from querist._arrays import as_matrix, is_sparse
 
 ROWS = 2**16  # of a chunk, at most
@@ -24,8 +24,8 @@ class Pool:
     def __init__(self, X: Any, chunk: int | None = None) -> None:
         self.X = X.tocsr() if hasattr(X, "tocsr") else X  # not all sparse formats have rows to take
         self._streamed = callable(X) and not hasattr(X, "__len__")
-        if chunk is not None and count(chunk, "chunk") < 1:
-            raise ValueError(f"chunk: expected at least 1 row, got {chunk}")
+        if chunk is not None:
+            positive(chunk, "chunk", "row")
         self._n = sum(map(row_count, X())) if self._streamed else row_count(X)
         bytes_of_row = getattr(X, "nbytes", 0) // max(self._n, 1)
         self._chunk = min(ROWS, max(BYTES // max(bytes_of_row, 1), 1)) if chunk is None else chunk

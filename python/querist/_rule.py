@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from querist._arguments import count
 from querist._protocols import StopRule
 from querist._rounds import Round
 
@@ -85,10 +84,3 @@ def _combined(first: Rule, sign: str, second: Rule, *, needed: int) -> Rule:
         return " and ".join(reasons) if len(reasons) >= needed else None
 
     return Rule(f"({first} {sign} {second})", why)
-
-
-def number_of_rounds(given: int, argument: str) -> int:
-    """Give a number of rounds, or raise if it is not an integer of at least 1."""
-    if count(given, argument) < 1:
-        raise ValueError(f"{argument}: expected at least 1 round, got {given}")
-    return given

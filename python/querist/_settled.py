@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._arguments import positive
 from querist._rounds import Round
-from querist._rule import Rule, number_of_rounds
+from querist._rule import Rule
 
 Predictions: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
@@ -77,7 +78,7 @@ class StabilizingPredictions(_ModelRule):
     """
 
     def __init__(self, kappa: float = 0.99, window: int = 3) -> None:
-        window = number_of_rounds(window, "window")
+        window = positive(window, "window", "round")
         pairs = _Successive(lambda before, now, _: _kappa(before, now), window)
 
         def why(history: Sequence[Round]) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._arguments import count
+from querist._arguments import positive
 from querist._config import get_num_threads, set_num_threads
 from querist._learner import ActiveLearner
 from querist._pool import Pool
@@ -117,10 +117,9 @@ def simulate(
         raise ValueError(f"test_size: expected a share between 0 and 1, got {test_size}")
     if not growth >= 0:
         raise ValueError(f"growth: expected a share of 0 or more, got {growth}")
-    if count(n_jobs, "n_jobs") < 1:
-        raise ValueError(f"n_jobs: expected at least 1, got {n_jobs}")
-    if max_labels is not None and count(max_labels, "max_labels") < 1:
-        raise ValueError(f"max_labels: expected at least 1, got {max_labels}")
+    positive(n_jobs, "n_jobs")
+    if max_labels is not None:
+        positive(max_labels, "max_labels")
     if not (callable(metric) or metric == METRIC):
         raise ValueError(f"metric: expected {METRIC!r} or a function of model, X and y, got {metric!r}")
     named = _named(strategies)

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from querist._arguments import count, finite
+from querist._arguments import finite, positive
 from querist._rounds import Round
-from querist._rule import Rule, number_of_rounds, when
+from querist._rule import Rule, when
 from querist._settled import ClassificationChange, OverallUncertainty, StabilizingPredictions
 
 __all__ = [
@@ -56,8 +56,7 @@ class MaxLabels(Rule):
     """
 
     def __init__(self, n: int) -> None:
-        if count(n, "n") < 1:
-            raise ValueError(f"n: expected at least 1 label, got {n}")
+        positive(n, "n", "label")
 
         def why(history: Sequence[Round]) -> str | None:
             n_labels = history[-1].n_labels
@@ -77,7 +76,7 @@ class MaxRounds(Rule):
     """
 
     def __init__(self, n: int) -> None:
-        number_of_rounds(n, "n")
+        positive(n, "n", "round")
 
         def why(history: Sequence[Round]) -> str | None:
             number = history[-1].number
@@ -169,7 +168,7 @@ class Plateau(Rule):
     """
 
     def __init__(self, metric: str, *, patience: int, min_delta: float = 0.0) -> None:
-        patience = number_of_rounds(patience, "patience")
+        patience = positive(patience, "patience", "round")
 
         def why(history: Sequence[Round]) -> str | None:
             _metric(history[-1], metric)
