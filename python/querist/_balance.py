@@ -55,7 +55,10 @@ def class_balance(labelled: Labelled, predicted: Mapping[Label, float]) -> dict[
 
 def warn_of_starved(round: Round, labelled: Labelled, warned: set[Label]) -> None:
     """Warn of each class that starves after the round, but those that were `warned` of."""
-    shares, sizes, n = round.predicted_shares, labelled.sizes(), len(labelled.by_row)
+    shares = round.predicted_shares
+    if not shares:
+        return
+    sizes, n = labelled.sizes(), len(labelled.by_row)
     starved = [
         name
         for name, share in shares.items()

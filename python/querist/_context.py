@@ -138,9 +138,8 @@ class Context:
 
     @property
     def open(self) -> dict[str, Any]:
-        """What may be picked, as arguments of a selection: `available`, and `groups` and `quota`, or None."""
-        groups = None if self.limits is None else self._source.groups  # numbered already
-        return {"available": self.available, "groups": groups, "quota": self.quota}
+        """What may be picked, as arguments of a selection."""
+        return {"available": self.available, "groups": self.limits}
 
     @property
     def seed(self) -> int:

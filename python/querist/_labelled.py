@@ -22,7 +22,7 @@ class Labelled:
         self._classes: list[Label] = []
         self._sizes: list[int] = []
         self._places: dict[tuple[type, Label], int] = {}
-        self._array: NDArray[Any] | None = None  # of the classes, as a model sees them
+        self._array: NDArray[Any] = np.empty(0)  # of the first classes, as a model sees them
 
     def put(self, row: int, label: Label) -> bool:
         """Set the label of a row, and tell whether that changes anything."""
@@ -32,7 +32,6 @@ class Labelled:
         if place == len(self._classes):
             self._classes.append(label)
             self._sizes.append(0)
-            self._array = None
         self.by_row[row] = label
         self._place_of_row[row] = place
         self._sizes[place] += 1
@@ -49,9 +48,9 @@ class Labelled:
             sizes[label] = sizes.get(label, 0) + size
         return sizes
 
-    def has_classes(self, least: int) -> bool:
-        """Tell whether there are so many labels that differ."""
-        return len(self._classes) >= least and len(set(self._classes)) >= least
+    def differ(self) -> bool:
+        """Tell whether there are two labels that differ."""
+        return any(label != self._classes[0] for label in self._classes)
 
     def rows(self) -> NDArray[np.int64]:
         """Give the labelled rows in ascending order."""
@@ -66,9 +65,15 @@ class Labelled:
             If text or tuples are among labels of another kind.
         """
         rows = self.rows()
-        if self._array is None:
-            self._check_kinds(rows)
-            self._array = _array_of(self._classes)
+        known = len(self._array)
+        if known < len(self._classes):
+            self._check_kinds(rows, known)
+            array = _array_of(self._classes[known:])
+            if known and array.dtype == self._array.dtype:  # numbers: most are a class of their own
+                array = np.concatenate([self._array, array])
+            elif known:
+                array = _array_of(self._classes)
+            self._array = array
         return rows, self._array.take(self._place_of_row.take(rows), axis=0)
 
     def _drop(self, place: int) -> None:
@@ -80,10 +85,12 @@ class Labelled:
             self._classes[place], self._sizes[place] = label, size
             self._places[type(label), label] = place
             self._place_of_row[self._place_of_row == last] = place
-        self._array = None
+        self._array = np.empty(0)
 
-    def _check_kinds(self, rows: NDArray[np.int64]) -> None:
-        if len({_kind(type_) for type_ in set(map(type, self._classes))}) < 2:
+    def _check_kinds(self, rows: NDArray[np.int64], known: int) -> None:
+        """Raise unless all classes are of the kind of the first `known`, which are of one."""
+        types = set(map(type, [self._classes[0], *self._classes[known:]]))
+        if len(set(map(_kind, types))) < 2:
             return
         first, *others = rows.tolist()
         kind = _kind(type(self.by_row[first]))

@@ -63,7 +63,7 @@ class CheckedModel:
         """Tell whether there is too little to fit: less than two classes, or two numbers."""
         if not self.trainable:
             return False
-        return len(labelled.by_row) < 2 if self.regresses else not labelled.has_classes(2)
+        return len(labelled.by_row) < 2 if self.regresses else not labelled.differ()
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
         """Fit a trainable model, in place; a function stays as it is."""

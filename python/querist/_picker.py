@@ -48,16 +48,16 @@ class Picker:
         self._limits(1)  # or an error
         self._recipe = named_recipe("random", recipe) if recipe.score == "random" else recipe
         self._strategy = _checked_strategy(strategy, self._recipe)
-        if isinstance(self._strategy, Recipe):
-            self._strategy.check(model, features)
         self._epsilon = finite(epsilon, "epsilon", least="0 or more")
         if self._epsilon > 1:
             raise ValueError(f"epsilon: expected a share from 0 to 1, got {epsilon}")
         if cold not in ("random", "diverse"):
             raise ValueError(f'cold: expected "random" or "diverse", got {cold!r}')
-        if cold == "diverse" and model.trainable:
-            features.check('cold "diverse"')
         self._cold: Cold = cold
+        if isinstance(self._strategy, Recipe):
+            self._strategy.check(model, features)
+            if cold == "diverse" and model.trainable and self._strategy.asks_model:
+                features.check('cold "diverse"')
 
     def pick(
         self,

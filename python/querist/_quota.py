@@ -73,8 +73,8 @@ def numbered(groups: Any, n: int) -> Groups:
     return Groups(names, places.astype(np.uint32))
 
 
-def quotas(groups: ArrayLike | Groups | None, quota: Quota | None, n: int, k: Any) -> Limits | None:
-    """Give how many of k picks each group of n rows may hold.
+def quotas(groups: ArrayLike | Groups | Limits | None, quota: Quota | None, n: int, k: Any) -> Limits | None:
+    """Give how many of k picks each group of n rows may hold; what this gave before is given back.
 
     Raises
     ------
@@ -86,6 +86,8 @@ def quotas(groups: ArrayLike | Groups | None, quota: Quota | None, n: int, k: An
     """
     if groups is None and quota is None:
         return None
+    if isinstance(groups, Limits):
+        return groups
     if groups is None or quota is None:
         given, missing = ("quota", "groups") if groups is None else ("groups", "quota")
         msg = f"{given}: expected {missing} with it, got None"

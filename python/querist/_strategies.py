@@ -130,7 +130,7 @@ class Recipe:
             model.check_members()
         if self.density is not None:
             features.check("density")
-        elif self.select in SELECTIONS and self.select not in OF_NO_FEATURES:
+        elif isinstance(self.select, str) and self.select not in OF_NO_FEATURES:
             features.check(f'select "{self.select}"')
         if self.select in OF_SCORES and self.score is None and self.density is None:
             raise ValueError("score: expected one for this selection, got None")
