@@ -99,7 +99,7 @@ def _positive(text: str) -> int:
 
 def _output(text: str) -> Path:
     path = Path(text)
-    if not path.parent.is_dir():  # better now than after the experiment
+    if not os.path.isdir(path.parent):  # better now than after the experiment
         raise argparse.ArgumentTypeError(f"there is no directory {path.parent}")
     return path
 

@@ -200,16 +200,19 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
     header = file.readline()
     file.seek(0)
     rows = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
-    names = list(rows.fieldnames or [])
-    if missing := [name for name in OWN if name not in names]:
-        raise ValueError(f"{path}, line 1: expected a field {missing[0]!r}, got {names}")
-    for row in rows:
-        if not any(row.values()):  # as spreadsheets leave them
-            continue
-        where = f"{path}, line {rows.line_num}"
-        if None in row:
-            raise ValueError(f"{where}: expected a cell for each of {rows.fieldnames}, got more")
-        yield where, row
+    try:
+        names = list(rows.fieldnames or [])
+        if missing := [name for name in OWN if name not in names]:
+            raise ValueError(f"{path}, line 1: expected a field {missing[0]!r}, got {names}")
+        for row in rows:
+            if not any(row.values()):  # as spreadsheets leave them
+                continue
+            where = f"{path}, line {rows.line_num}"
+            if None in row:
+                raise ValueError(f"{where}: expected a cell for each of {names}, got more")
+            yield where, row
+    except csv.Error as error:  # a cell without an end, say
+        raise ValueError(f"{path}, line {rows.line_num}: expected CSV, got what is none: {error}") from error
 
 
 def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
@@ -220,7 +223,7 @@ def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
         where = f"{path}, line {number}"
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # brackets may nest too deep, a number be too long
             raise ValueError(f"{where}: expected an object in JSON, got {line.strip()!r}") from error
         if not isinstance(row, dict):
             raise ValueError(f"{where}: expected an object in JSON, got {row!r}")

@@ -213,7 +213,7 @@ class Journal:
     def _damage(self, number: int) -> Iterator[None]:
         try:
             yield
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise JournalError(f"journal {self.path}: event {number} is damaged: {error}") from error
 
 

@@ -75,19 +75,33 @@ def load(data: str, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
         return X, y
     path = Path(data)
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            for name in ("X", "y"):
-                if name not in arrays:
-                    raise ValueError(f"{path}: expected arrays X and y, got {arrays.files}")
-            return arrays["X"], arrays["y"]
+        return _from_npz(path)
     if path.suffix == ".csv":
         return _from_csv(path, target)
     raise ValueError(f"data: expected one of {sorted(BUNDLED)}, a .csv or a .npz file, got {data!r}")
 
 
+def _from_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            for name in ("X", "y"):
+                if name not in arrays:
+                    raise ValueError(f"{path}: expected arrays X and y, got {arrays.files}")
+            return arrays["X"], arrays["y"]
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # of a damaged file; zipfile, zlib and numpy have many
+        raise ValueError(f"{path}: expected an archive of arrays, got what is none: {error}") from error
+
+
 def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
     with open(path, encoding="utf-8-sig", newline="") as file:
-        header, *rows = csv.reader(file)
+        try:
+            header, *rows = list(csv.reader(file)) or [[]]
+        except csv.Error as error:
+            raise ValueError(f"{path}: expected CSV, got what is none: {error}") from error
+    if not header:
+        raise ValueError(f"{path}, row 1: expected the names of the columns, got nothing")
     name = header[-1] if target is None else target
     if name not in header:
         raise ValueError(f"target: expected one of {header}, got {name!r}")
