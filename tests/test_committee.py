@@ -43,8 +43,8 @@ def assert_close(got, expected, name=""):
 
 
 def as_axis(proba, axis):
-    """Return the same committee with its members on another axis, in C order."""
-    return np.ascontiguousarray(np.moveaxis(proba, 0, axis))
+    """Return the same committee with its members on another axis, in a new array."""
+    return np.moveaxis(proba, 0, axis).copy(order="C")
 
 
 @every_score

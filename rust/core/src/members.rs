@@ -45,12 +45,12 @@ impl<'a, T: Real> Members<'a, T> {
     }
 
     /// The same numbers as one matrix: that of member i and class j stands at i `steps.0` + j `steps.1` of a row.
-    /// Without effect if the sizes do not fit.
+    /// Without effect if the sizes do not fit, and for a single member, which is such a matrix already.
     #[must_use]
     pub fn with_flat(mut self, rows: Rows<'a, T>, steps: (usize, usize)) -> Self {
         let (m, c) = (self.len(), self.width());
         let fits = rows.len() == self.rows() && rows.width() == m * c && (steps == (c, 1) || steps == (1, m));
-        if fits && self.chunk() == c && rows.is_contiguous() {
+        if m > 1 && fits && self.chunk() == c && rows.is_contiguous() {
             self.flat = Some(Flat { rows, steps });
         }
         self
