@@ -102,8 +102,12 @@ def test_ensemble_variance_far_from_zero_of_integers_and_of_bad_values():
     assert (got.dtype, got.tolist()) == (np.float64, [1, 0])
     assert qr.ensemble_variance(np.zeros((3, 0))).shape == (0,)
     values[2, 7] = math.inf
-    with pytest.raises(ValueError, match=r"values.*\brow 7\b"):
+    with pytest.raises(ValueError, match=r"values.*\brow 7 of member 2\b"):
         qr.ensemble_variance(values)
+    with pytest.raises(ValueError, match=r"values.*\brow 7 of member 2\b"):
+        qr.ensemble_variance(values, weights=[0, 1, 1, 1, 1])
+    present = qr.ensemble_variance(values[[0, 1, 3, 4]])
+    assert bits(qr.ensemble_variance(values, weights=[1, 1, 0, 1, 1])) == bits(present), "it is not there"
     for shape in ((5,), (0, 10), (2, 3, 4)):
         with pytest.raises(ValueError, match="values"):
             qr.ensemble_variance(np.zeros(shape))

@@ -34,8 +34,12 @@ pub fn ensemble_variance<T: Real>(
         let (expected, got) = (format!("{n} elements"), out.len().to_string());
         return Err(Error::Shape { argument: "out", expected, got });
     }
-    let weights: Vec<T> = normalised(weights, m)?.into_iter().map(T::from_f64).collect();
-    let step = (BLOCK / m).next_multiple_of(T::LANES).max(T::LANES);
+    let weights = normalised(weights, m)?;
+    // A member without weight is not there, whatever it predicts.
+    let present: Vec<usize> = (0..m).filter(|&i| weights[i] > 0.0).collect();
+    let members = members.only(|i| weights[i] > 0.0);
+    let weights: Vec<T> = present.iter().map(|&i| T::from_f64(weights[i])).collect();
+    let step = (BLOCK / present.len()).next_multiple_of(T::LANES).max(T::LANES);
     let jobs = Pieces { rest: vec![out], first: 0, step, n };
     let start = || (Vec::new(), Vec::new());
     par.run(jobs, n * m, start, |(scratch, lanes), (first, mut out)| {
@@ -44,7 +48,8 @@ pub fn ensemble_variance<T: Real>(
         match dispatch(par.level, Variance { block: &block, weights: &weights, lanes, out }) {
             None => Ok(()),
             Some((row, member, fault)) => {
-                Err(Error::Row { argument: "values", row: first + row, member: Some(member), fault })
+                let member = Some(present[member]);
+                Err(Error::Row { argument: "values", row: first + row, member, fault })
             }
         }
     })?;
