@@ -197,6 +197,7 @@ def logit_families(c: int, dtype: type):
     yield "half of them -inf", np.where(np.arange(c) % 2, -np.inf, rng.normal(size=c))
     yield "all but one -inf", np.where(np.arange(c) == c - 1, 1.5, -np.inf)
     yield "two beside -inf", np.where(np.arange(c) % max(c - 1, 1) == 0, 0.25, -np.inf)
+    yield "the largest number above zeros", np.where(np.arange(c) == c // 2, np.finfo(dtype).max, 0.0)
 
 
 def allowed_from_logits(row: np.ndarray, true: Exact) -> mpf:

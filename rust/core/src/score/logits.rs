@@ -123,7 +123,8 @@ fn sums_of_certain_rows<T: Real>(rows: &[T], c: usize, lanes: u64, sums: &mut [&
         // All but one 0, which is the largest itself.
         let others =
             row.iter().map(|z| z.to_f64() - z1).filter(|&y| y != 0.0 || std::mem::replace(&mut found, true));
-        let others: Vec<f64> = others.filter(|&y| y != f64::NEG_INFINITY).collect();
+        // So far below, an e is 0, and the sum of what are nearly the largest numbers would overflow: 0 · ∞ is NaN.
+        let others: Vec<f64> = others.filter(|&y| y > -1e4).collect();
         let y2 = others.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let (mut sum, mut weighted) = (0.0, 0.0);
         for y in others {
