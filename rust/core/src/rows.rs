@@ -98,7 +98,10 @@ impl<'a, T: Real> Rows<'a, T> {
         width: usize,
         argument: &'static str,
     ) -> Result<Self, Error> {
-        let (n, stored) = (starts.shape().1.saturating_sub(1), data.len().min(columns.shape().1));
+        let n = starts.shape().1.saturating_sub(1);
+        // Rows of another width, or sparse ones, are no list of numbers.
+        let is_list = data.width == 1 && data.sparse.is_none();
+        let stored = if is_list { data.len().min(columns.shape().1) } else { 0 };
         let csr = Csr { columns, starts, stored };
         let wrong =
             |expected, row| Err(Error::Shape { argument, expected, got: format!("row {row} outside") });

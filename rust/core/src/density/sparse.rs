@@ -65,7 +65,7 @@ impl<T: Real> Sparse<'_, T> {
                 _ => {
                     return wrong(
                         argument,
-                        format!("column indices from 0 to {}", width - 1),
+                        format!("column indices below {width}"),
                         format!("row {i} outside"),
                     );
                 }

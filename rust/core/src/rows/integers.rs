@@ -63,10 +63,12 @@ impl<'a> Integers<'a> {
         Some(unsafe { std::slice::from_raw_parts(self.start.offset(offset), range.len()) })
     }
 
-    /// One integer; `None` if it is more than an i64 holds.
+    /// One integer; `None` if there is none at this place, or it is more than an i64 holds.
     #[inline]
     pub(crate) fn get(&self, i: usize, j: usize) -> Option<i64> {
-        debug_assert!(i < self.shape.0 && j < self.shape.1);
+        if i >= self.shape.0 || j >= self.shape.1 {
+            return None;
+        }
         let offset = i.cast_signed() * self.strides.0 + j.cast_signed() * self.strides.1;
         let mut bytes = [0; 8];
         let count = self.width.bytes.min(8);
