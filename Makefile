@@ -29,6 +29,10 @@ bench: $(VENV)/.bench ## Rivals side by side, answers checked before anything is
 bench-check: $(VENV)/.demo ## Instructions of the main kernels, by valgrind, against benches/record/callgrind.json
 	$(BIN)/python benches/instructions.py
 
+.PHONY: leaks
+leaks: $(VENV)/.test ## Every public function under valgrind: nothing read or written outside, nothing lost
+	$(BIN)/python tools/leaks.py
+
 .PHONY: lint
 lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types
 	cargo fmt --all --check
