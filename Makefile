@@ -17,6 +17,7 @@ demo: $(VENV)/.demo ## Active learning on handwritten digits, then a pool of a m
 .PHONY: test
 test: lint $(VENV)/.test ## Everything that must hold: format, lints, types, Rust tests, the wheel, pytest
 	cargo test --locked --workspace
+	cargo test --locked --manifest-path fuzz/Cargo.toml
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --doctest-modules --pyargs querist
 	$(BIN)/python -m mypy.stubtest querist._core
@@ -29,6 +30,14 @@ bench: $(VENV)/.bench ## Rivals side by side, answers checked before anything is
 bench-check: $(VENV)/.demo ## Instructions of the main kernels, by valgrind, against benches/record/callgrind.json
 	$(BIN)/python benches/instructions.py
 
+.PHONY: fuzz
+fuzz: ## cargo-fuzz (nightly Rust) on every target for SECONDS_EACH, by default 60
+	@for target in strided sparse scores committee votes picks; do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run --features libfuzzer $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+	    -- -max_total_time=$(or $(SECONDS_EACH),60) -print_final_stats=1 || exit 1; \
+	done
+
 .PHONY: leaks
 leaks: $(VENV)/.test ## Every public function under valgrind: nothing read or written outside, nothing lost
 	$(BIN)/python tools/leaks.py
@@ -36,7 +45,9 @@ leaks: $(VENV)/.test ## Every public function under valgrind: nothing read or wr
 .PHONY: lint
 lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --manifest-path fuzz/Cargo.toml --lib --tests -- -D warnings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -44,6 +55,7 @@ lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types
 .PHONY: format
 format: $(VENV)/.lint ## Rewrite the sources in the house format
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -53,7 +65,7 @@ wheel: $(VENV)/.wheel ## Build the release wheel and the sdist into dist/, twice
 
 .PHONY: clean
 clean: ## Remove everything that these targets make
-	rm -rf $(VENV) target dist
+	rm -rf $(VENV) target dist fuzz/target fuzz/corpus fuzz/artifacts
 
 # pip >= 25.1 knows dependency groups.
 $(VENV)/.pip:
