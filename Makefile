@@ -42,6 +42,15 @@ fuzz: ## cargo-fuzz (nightly Rust) on every target for SECONDS_EACH, by default 
 leaks: $(VENV)/.test ## Every public function under valgrind: nothing read or written outside, nothing lost
 	$(BIN)/python tools/leaks.py
 
+# Its Rust tests and pytest together; needs cargo-llvm-cov and rustup's llvm-tools. Without LTO, which takes minutes.
+.PHONY: coverage-rust
+coverage-rust: $(VENV)/.test ## Which lines of the Rust code the tests run
+	source <(cargo llvm-cov show-env --sh) && export CARGO_PROFILE_RELEASE_LTO=off && \
+	cargo llvm-cov clean --workspace && cargo test --locked --release --workspace && \
+	cargo build --locked --release --package querist-py && rm -rf target/coverage && mkdir -p target/coverage && \
+	cp -r python/querist target/coverage/ && cp target/release/lib_core.so target/coverage/querist/_core.abi3.so && \
+	PYTHONPATH=$(CURDIR)/target/coverage $(BIN)/python -m pytest && cargo llvm-cov report --release
+
 .PHONY: lint
 lint: $(VENV)/.lint ## Check format, clippy, ruff and strict types
 	cargo fmt --all --check
