@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 
@@ -94,7 +96,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def layouts_of(a: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Each layout that `a`'s dtype can have (bfloat16 has no other byte order), checked equal."""
     for name, layout in LAYOUTS.items():
-        if name.startswith("big_endian") and a.dtype.kind != "f":
+        if name.startswith("big_endian") and a.dtype.kind not in "fiu":
             continue
         view = layout(a)
         assert view.tolist() == a.tolist(), name
@@ -109,3 +111,23 @@ def memory_mapped(a: np.ndarray, path: Path) -> np.ndarray:
 def repeated(row: np.ndarray, n: int) -> np.ndarray:
     """Return n rows that are one row in memory (stride 0), however large n is."""
     return as_strided(row, (n, *row.shape), (0, *row.strides), writeable=False)
+
+
+@st.composite
+def views(draw, array: np.ndarray) -> np.ndarray:
+    """Draw a strided view that holds the numbers of the array elsewhere in memory."""
+    steps = [draw(st.sampled_from([1, 2, 3, -1, -2])) for _ in array.shape]
+    padded = [draw(st.integers(0, 3)) + size * abs(s) for size, s in zip(array.shape, steps, strict=True)]
+    order = draw(st.sampled_from("CF"))
+    offset = draw(st.integers(0, 7))
+    raw = np.full(math.prod(padded) * array.itemsize + offset, 0xFF, np.uint8)
+    roomy = raw[offset:].view(array.dtype).reshape(padded, order=order)
+    index = tuple(
+        slice(None, size * s, s) if s > 0 else slice(size * -s - 1, None, s)
+        for size, s in zip(array.shape, steps, strict=True)
+    )
+    view = roomy[index]
+    view[:] = array
+    if draw(st.booleans()):
+        view = view.astype(array.dtype.newbyteorder(">"), order="K")
+    return view

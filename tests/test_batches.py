@@ -7,14 +7,12 @@ import math
 import numpy as np
 import pytest
 import querist as qr
-from layouts import layouts_of
 from reference import bits, dirichlet
 from scipy.stats import chisquare
 from sklearn.datasets import load_digits
 
 select = qr.select
 NAN, INF = math.nan, math.inf
-THREADS = [1, 2, 3, 7]
 single_and_double = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -106,28 +104,6 @@ def calls(pool, proba, scores):
         "mmr": lambda **more: select.mmr(scores, pool, 20, **more),
         "ranked_batch": lambda **more: select.ranked_batch(scores, pool, 20, labeled=[0], **more),
     }
-
-
-@single_and_double
-@pytest.mark.parametrize("name", ["power", "k_means_pp", "badge", "mmr", "ranked_batch"])
-def test_threads_and_layouts_change_no_bit(dtype, name):
-    pool, proba = pool_of(5000, 40, dtype), dirichlet(5000, 4, dtype)
-    scores = np.random.default_rng(1).random(5000).astype(dtype)
-    first = calls(pool, proba, scores)[name]()
-    assert first.indices.dtype == np.int64
-    assert first.values.dtype == np.float64
-    for n_threads in THREADS:
-        again = calls(pool, proba, scores)[name](n_threads=n_threads)
-        assert again.indices.tolist() == first.indices.tolist()
-        assert bits(again.values) == bits(first.values)
-    few = slice(0, 200)
-    expected = calls(pool[few], proba[few], scores[few])[name]()
-    for layout, view in layouts_of(pool[few].copy()):
-        got = calls(view, proba[few], scores[few])[name]()
-        assert bits(got.values) == bits(expected.values), layout
-    for layout, view in layouts_of(proba[few].copy()):
-        got = calls(pool[few], view, scores[few])[name]()
-        assert bits(got.values) == bits(expected.values), layout
 
 
 @pytest.mark.parametrize("name", ["power", "k_means_pp", "badge", "mmr", "ranked_batch"])

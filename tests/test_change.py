@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import querist as qr
-from layouts import layouts_of
 from levels import at_level
 from reference import FLOATS, MAPPED, bits, dirichlet, gini
 from reference_kernels import (
@@ -66,18 +65,6 @@ def test_gradient_length_keeps_its_digits_on_nearly_certain_rows(doubt, dtype, b
         else:
             expected = expected_gradient_length(proba, features, bias=bias)
         np.testing.assert_allclose(got, expected, rtol=max(rtol(dtype), 1e-9))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_layouts_and_threads_change_no_bit_of_the_gradient_length(dtype):
-    proba, features = dirichlet(2000, 10, dtype), normal(2000, 16, dtype)
-    expected = bits(qr.expected_gradient_length(proba, features))
-    for n_threads in (1, 2, 3, 7):
-        assert bits(qr.expected_gradient_length(proba, features, n_threads=n_threads)) == expected
-    for layout, view in layouts_of(proba):
-        assert bits(qr.expected_gradient_length(view, features)) == expected, layout
-    for layout, view in layouts_of(features):
-        assert bits(qr.expected_gradient_length(proba, view)) == expected, layout
 
 
 LEVELS = """
@@ -159,21 +146,6 @@ def test_variance_reduction_is_the_fall_of_a_refit(dtype, ridge, noise):
         assert got.dtype == MAPPED.get(dtype.name, np.float64)
         expected = variance_reduction(exactly, rows, ridge, noise)
         np.testing.assert_allclose(got, expected, rtol=2e-8 if got.dtype == np.float64 else 1e-5)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("d", [1, 7, 33])
-def test_layouts_and_threads_change_no_bit_of_the_variance_reduction(dtype, d):
-    pool = normal(1500, d, dtype)
-    labeled = list(range(0, 1500, 7))
-    expected = bits(qr.variance_reduction(pool, labeled=labeled))
-    picked = qr.select.variance_reduction(pool, 10, labeled=labeled)
-    for n_threads in (1, 2, 3, 7):
-        assert bits(qr.variance_reduction(pool, labeled=labeled, n_threads=n_threads)) == expected
-        again = qr.select.variance_reduction(pool, 10, labeled=labeled, n_threads=n_threads)
-        assert list(map(bits, again)) == list(map(bits, picked))
-    for layout, view in layouts_of(pool):
-        assert bits(qr.variance_reduction(view, labeled=labeled)) == expected, layout
 
 
 @pytest.mark.parametrize(

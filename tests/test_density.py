@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import querist as qr
-from layouts import layouts_of
 from levels import at_level
 from reference import FLOATS, MAPPED, bits
 from reference_kernels import LINEAR, QUADRATIC, distances, information_density, knn_density, pool_of
@@ -60,26 +59,6 @@ def test_gamma_and_shift(dtype):
         assert (got >= 0).all()
     got = qr.information_density(pool, shift=True, reference=-pool[1:2])
     assert_close(got, information_density(pool, shift=True, reference=-pool[1:2]))
-
-
-@every_metric
-@single_and_double
-def test_layouts_and_threads_change_no_bit(metric, dtype):
-    pool, reference = pool_of(700, 19, dtype), pool_of(90, 19, dtype, seed=1)
-
-    def alike(array, other, **options):
-        found = [qr.information_density(array, metric=metric, **options)]
-        found += [qr.information_density(array, metric=metric, include_self=False, **options)]
-        found += [qr.information_density(array, metric=metric, reference=other, **options)]
-        found += [qr.knn_density(array, 5, **options)]
-        return list(map(bits, found))
-
-    expected = alike(pool, reference)
-    for n_threads in (1, 2, 3, 7):
-        assert alike(pool, reference, n_threads=n_threads) == expected, n_threads
-    others = dict(layouts_of(reference))
-    for layout, view in layouts_of(pool):
-        assert alike(view, others[layout]) == expected, layout
 
 
 LEVELS = """

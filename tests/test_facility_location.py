@@ -7,8 +7,6 @@ import math
 import numpy as np
 import pytest
 import querist as qr
-from layouts import layouts_of
-from reference import bits
 
 cover = qr.select.facility_location
 every_kernel = pytest.mark.parametrize("kernel", ["rbf", "cosine"])
@@ -73,20 +71,6 @@ def test_picks_and_gains_are_those_of_the_naive_greedy(dtype, kernel, labeled, w
         np.testing.assert_allclose(picks.values, values, rtol=loose, atol=loose)
         assert len(set(picks.indices.tolist())) == k
         assert n * (n - 2) <= picks.info["distances"] <= k * n * n
-
-
-@every_kernel
-def test_threads_and_layouts_change_no_bit(kernel):
-    pool = pool_of(3000, 24, np.float32)
-    first = cover(pool, 15, kernel=kernel)
-    for n_threads in (1, 2, 3, 7):
-        again = cover(pool, 15, kernel=kernel, n_threads=n_threads)
-        assert again.indices.tolist() == first.indices.tolist()
-        assert bits(again.values) == bits(first.values)
-    few = pool[:200].copy()
-    expected = cover(few, 9, kernel=kernel)
-    for layout, view in layouts_of(few):
-        assert bits(cover(view, 9, kernel=kernel).values) == bits(expected.values), layout
 
 
 @every_kernel

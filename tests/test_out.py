@@ -116,17 +116,3 @@ def test_the_outs_of_one_call_must_not_overlap_each_other():
     beside = {NAMES[0]: shared[:10], NAMES[1]: shared[10:]}
     got = qr.scores(proba, NAMES[:2], out=beside)
     assert bits(got[NAMES[1]]) == bits(getattr(qr, NAMES[1])(proba))
-
-
-@every_score
-@pytest.mark.parametrize("from_logits", [False, True], ids=["proba", "logits"])
-def test_the_input_is_never_written_not_even_by_an_error(score, from_logits):
-    proba = dirichlet(500, 10, np.float32)
-    proba[400, 3] = np.nan
-    before = bits(proba)
-    with pytest.raises(ValueError, match=r"\brow 400\b"):
-        call(score, proba, from_logits=from_logits)
-    call(score, proba, from_logits=from_logits, invalid="nan")
-    qr.scores(proba, NAMES, from_logits=from_logits, invalid="nan", normalize=True)
-    qr.top_scores(proba, 5, score=score.name, from_logits=from_logits, invalid="nan")
-    assert bits(proba) == before

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import querist as qr
-from layouts import layouts_of, repeated
+from layouts import repeated
 from reference import FLOATS, SCORES, bits, dirichlet
 
 NAN = math.nan
@@ -95,18 +95,6 @@ def test_ties_go_to_the_lower_index(score, c):
     shuffled = np.random.default_rng(1).permutation(5000) + 7
     picks = qr.top_scores(constant, 10, score=score.name, available=shuffled)
     assert picks.indices.tolist() == list(range(7, 17))
-
-
-@every_score
-@both_inputs
-def test_no_layout_changes_the_picks(score, from_logits):
-    for c in (3, 17):
-        proba = confident(300, c, np.float32)
-        expected = qr.top_scores(proba, 40, score=score.name, from_logits=from_logits)
-        for name, view in layouts_of(proba):
-            got = qr.top_scores(view, 40, score=score.name, from_logits=from_logits)
-            assert got.indices.tolist() == expected.indices.tolist(), name
-            assert bits(got.values) == bits(expected.values), name
 
 
 @every_score

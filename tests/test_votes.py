@@ -1,4 +1,4 @@
-"""Votes and predicted numbers of a committee: every integer, every layout, missing votes, bad ones."""
+"""Votes and predicted numbers of a committee: every integer, missing votes, bad ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import querist as qr
-from layouts import layouts_of
 from reference import FLOATS, MAPPED, bits
 from reference_kernels import VOTES, ensemble_variance, members_of, random_votes
 
@@ -33,12 +32,10 @@ def test_scores_of_votes_are_their_formulas(name, weights):
             got = score(drawn.astype(dtype), weights=weights)
             assert got.dtype == np.float64
             assert_close(got, expected, np.dtype(dtype).name)
-        again = score(drawn, weights=weights, n_classes=classes)
-        assert_close(again, expected)
-        for layout, view in layouts_of(drawn):
-            assert bits(score(view, weights=weights)) == bits(score(drawn, weights=weights)), layout
-            turned = score(view.T, weights=weights, member_axis=1)
-            assert bits(turned) == bits(score(drawn, weights=weights)), layout
+        assert_close(score(drawn, weights=weights, n_classes=classes), expected)
+        for turned in (drawn.T, drawn.T.copy()):
+            again = score(turned, weights=weights, member_axis=1)
+            assert bits(again) == bits(score(drawn, weights=weights))
 
 
 @every_score
@@ -89,9 +86,8 @@ def test_ensemble_variance_is_the_variance_of_the_members(dtype, weights):
     got = qr.ensemble_variance(values, weights=weights)
     assert got.dtype == MAPPED.get(dtype.name, np.float64)
     assert_close(got, expected)
-    for layout, view in layouts_of(values):
-        assert bits(qr.ensemble_variance(view, weights=weights)) == bits(got), layout
-        assert bits(qr.ensemble_variance(view.T, weights=weights, member_axis=1)) == bits(got), layout
+    for turned in (values.T, values.T.copy()):
+        assert bits(qr.ensemble_variance(turned, weights=weights, member_axis=1)) == bits(got)
 
 
 def test_ensemble_variance_far_from_zero_of_integers_and_of_bad_values():

@@ -60,7 +60,7 @@ def labeled_rows(labeled: Any, n: int, d: int) -> tuple[NDArray[np.int64], NDArr
         return none, None
     if array.ndim == 1 and array.dtype.kind in "biu":
         return row_numbers(array, n, "labeled"), None
-    if array.ndim != 2 or not (array.dtype.kind == "f" or array.dtype.name == "bfloat16"):
+    if array.ndim != 2 or not holds_floats(array):
         msg = (
             "labeled: expected 1-D integers or booleans (rows of the pool) or 2-D floats (rows from outside "
             f"it), got {described(array)}"
@@ -121,10 +121,10 @@ def checked_weights(weights: ArrayLike, n: int, argument: str = "weights") -> ND
     if array.shape != (n,):
         msg = f"{argument}: expected shape ({n},), got {array.shape}"
         raise ValueError(msg)
-    if not (array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"):
+    if not (array.dtype.kind in "biu" or holds_floats(array)):
         msg = f"{argument}: expected numbers, got {array.dtype}"
         raise TypeError(msg)
-    worth = np.ascontiguousarray(array, np.float64)
+    worth = np.require(array, np.float64, ["C", "ALIGNED"])
     wrong = (worth < 0) | np.isinf(worth)
     if wrong.any():
         row = int(wrong.argmax())
@@ -156,10 +156,10 @@ def checked_scores(scores: ArrayLike, n: int) -> NDArray[np.float64]:
     if array.shape != (n,):
         msg = f"scores: expected shape ({n},), one for each row of features, got {array.shape}"
         raise ValueError(msg)
-    if not (array.dtype.kind in "iuf" or array.dtype.name == "bfloat16"):
+    if not (array.dtype.kind in "iu" or holds_floats(array)):
         msg = f"scores: expected numbers, got {array.dtype}"
         raise TypeError(msg)
-    worth = np.ascontiguousarray(array, np.float64)
+    worth = np.require(array, np.float64, ["C", "ALIGNED"])
     wrong = np.isinf(worth)
     if wrong.any():
         row = int(wrong.argmax())
@@ -173,7 +173,7 @@ def member_weights(weights: ArrayLike | None) -> NDArray[np.float64] | None:
     if weights is None:
         return None
     array = as_array(weights, "weights")
-    if array.dtype.kind not in "biuf":
+    if not (array.dtype.kind in "biu" or holds_floats(array)):
         msg = f"weights: expected numbers, got {array.dtype}"
         raise TypeError(msg)
     if array.ndim != 1:
@@ -189,6 +189,11 @@ def member_weights(weights: ArrayLike | None) -> NDArray[np.float64] | None:
         msg = f"weights: expected one above 0, got {array.size} weights of 0"
         raise ValueError(msg)
     return array
+
+
+def holds_floats(array: NDArray[Any]) -> bool:
+    """Tell floats, of which bfloat16 is a type of its own to numpy."""
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
 
 
 def described(array: NDArray[Any]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from querist import _core
-from querist._arguments import count, finite
+from querist._arguments import count, finite, holds_floats
 from querist._arrays import as_array, as_matrix, is_sparse
 from querist._deadline import Deadline
 from querist._seed import Seed
@@ -414,7 +414,7 @@ def _numbers(given: Any, argument: str) -> NDArray[Any]:
         raise ValueError(msg)
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
-    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+    if not holds_floats(array):
         msg = f"{argument}: expected numbers, got {array.dtype}"
         raise TypeError(msg)
     return array
