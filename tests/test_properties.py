@@ -1,4 +1,4 @@
-"""What hypothesis finds of the row scores and of the best of them; test_functions.py is about all functions."""
+"""What hypothesis finds of the row scores and the best of them (of all functions: test_functions.py)."""
 
 from __future__ import annotations
 

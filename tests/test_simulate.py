@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import time
 from itertools import product
 
 import numpy as np
@@ -199,6 +200,23 @@ def test_what_does_not_pickle_is_explained():
     with pytest.raises(Exception, match="pickle") as raised:
         qr.simulate(GaussianNB(), X, Y, metric=lambda *_: 1.0, seeds=1, max_labels=20, n_jobs=2)
     assert "n_jobs: new processes import the main module" in raised.value.__notes__[0]
+
+
+class Reluctant:
+    """A metric that takes its time to say that it does not pickle."""
+
+    def __call__(self, *_):
+        return 1.0
+
+    def __reduce__(self):
+        time.sleep(0.2)
+        raise TypeError("cannot pickle this")
+
+
+@pytest.mark.timeout(60)
+def test_jobs_that_fail_to_pickle_one_after_the_other_end_too():
+    with pytest.raises(TypeError, match="cannot pickle this"):
+        qr.simulate(GaussianNB(), X, Y, metric=Reluctant(), seeds=3, max_labels=20, n_jobs=2)
 
 
 def test_a_bar_is_shown_on_request_alone(capsys):

@@ -286,8 +286,9 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
         initializer=_begin,
         initargs=(n_jobs,),
     )
+    futures = []
     try:
-        futures = [executor.submit(*job) for job in jobs]
+        futures += [executor.submit(*job) for job in jobs]
         for done in bar(as_completed(futures)):
             done.result()  # an error ends it all
         return [future.result() for future in futures]
@@ -300,7 +301,10 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
             )
         raise
     finally:
-        executor.shutdown(cancel_futures=True)
+        # `cancel_futures=True` would lose sight of a job that fails to pickle meanwhile, and wait for ever.
+        for future in futures:
+            future.cancel()
+        executor.shutdown()
 
 
 def _begin(n_jobs: int) -> None:
