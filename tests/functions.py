@@ -134,6 +134,8 @@ class Function:
     options: dict[str, Any] = field(default_factory=dict)
     call: Callable[..., Any] | None = None
     """How to call it, if not by its name with arrays and options."""
+    streams: bool = False
+    """Its members come from an iterator."""
     many: int = 50_000
     """Rows that take several threads, if there are 8 classes and features."""
     exact: bool = True
@@ -165,6 +167,8 @@ class Function:
         return {argument: kind.make(pool, rng) for argument, kind in self.arrays.items()}
 
     def __call__(self, arrays: dict[str, Any], n: int, **options: Any) -> Any:
+        if self.streams:
+            arrays = arrays | {"proba": iter(list(arrays["proba"]))}
         if "k" in self.takes:
             options = {"k": n // 5} | options
         return (self.call or self.function)(**arrays, **self.options, **options)
@@ -182,15 +186,6 @@ def parts(answer: Any) -> list[np.ndarray]:
     if isinstance(answer, dict):
         return list(answer.values())
     return list(answer) if isinstance(answer, tuple) else [answer]
-
-
-def one_by_one(name: str) -> Callable[..., Any]:
-    """Let the members of a committee come from an iterator."""
-
-    def call(proba: np.ndarray, **options: Any) -> Any:
-        return find(name)(iter(list(proba)), **options)
-
-    return call
 
 
 def pick_of_selector(features, labeled, indices, *, k, **options) -> qr.Picks:
@@ -234,7 +229,7 @@ FUNCTIONS = [
         "committee_scores",
         {"proba": COMMITTEES, "weights": MEMBER_WEIGHTS},
         {"names": ["bald", "consensus_entropy"]},
-        call=one_by_one("committee_scores"),
+        streams=True,
         wide_only=ONE_OF_EACH,
     ),
     Function("votes", {"proba": COMMITTEES}),

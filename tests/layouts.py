@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
@@ -101,11 +100,6 @@ def layouts_of(a: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         view = layout(a)
         assert view.tolist() == a.tolist(), name
         yield name, view
-
-
-def memory_mapped(a: np.ndarray, path: Path) -> np.ndarray:
-    a.tofile(path)
-    return np.memmap(path, a.dtype, mode="r", shape=a.shape)
 
 
 def repeated(row: np.ndarray, n: int) -> np.ndarray:

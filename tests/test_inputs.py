@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import array
-import ctypes
 import math
 
 import ml_dtypes
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import querist as qr
 from reference import NAMES, SCORES, bits, dirichlet
+from stand_ins import OldTensor, Tensor
 
 every_score = pytest.mark.parametrize("score", SCORES, ids=str)
 PROBA = dirichlet(20, 3, np.float32)
@@ -18,82 +17,6 @@ PROBA = dirichlet(20, 3, np.float32)
 
 def call(score, array, **options):
     return getattr(qr, score.name)(array, **options)
-
-
-class Tensor:
-    """Speaks DLPack and nothing else, as numpy's own arrays do it."""
-
-    def __init__(self, values, device=None):
-        self.values, self.device = values, device
-
-    def __dlpack__(self, **options):
-        if self.device is not None:
-            raise BufferError("the data live on a device")
-        return self.values.__dlpack__(**options)
-
-    def __dlpack_device__(self):
-        return self.device or self.values.__dlpack_device__()
-
-
-class OldTensor(Tensor):
-    """The protocol before versions: `stream` is the only option."""
-
-    def __dlpack__(self, stream=None):
-        return super().__dlpack__(stream=stream)
-
-
-class Frame:
-    """Speaks the array protocol and nothing else, as a data frame does."""
-
-    def __init__(self, values):
-        self.values = values
-
-    def __array__(self, dtype=None, copy=None):
-        return self.values if dtype is None else self.values.astype(dtype)
-
-
-class Interface:
-    """Speaks `__array_interface__` and nothing else."""
-
-    def __init__(self, values):
-        self.values = values
-        self.__array_interface__ = values.__array_interface__
-
-
-def buffer_of(values):
-    flat = array.array(values.dtype.char, values.ravel().tolist())
-    return memoryview(flat).cast("B").cast(values.dtype.char, values.shape)
-
-
-def ctypes_of(values):
-    n, c = values.shape
-    element = ctypes.c_float if values.dtype == np.float32 else ctypes.c_double
-    return (element * c * n)(*(tuple(row) for row in values.tolist()))
-
-
-SPEAKERS = [Tensor, OldTensor, Frame, Interface, buffer_of, ctypes_of]
-
-
-@every_score
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda s: s.__name__)
-def test_whatever_speaks_an_array_protocol_is_read_with_its_own_dtype(score, dtype, speaker):
-    proba = dirichlet(20, 3, dtype)
-    expected = call(score, proba)
-    got = call(score, speaker(proba))
-    assert got.dtype == dtype
-    assert bits(got) == bits(expected)
-    assert bits(qr.scores(speaker(proba), [score.name])[score.name]) == bits(expected)
-    indices, values = qr.top_scores(speaker(proba), 4, score=score.name)
-    assert bits(values) == bits(expected[indices])
-
-
-@pytest.mark.parametrize("speaker", [Tensor, OldTensor, Frame, Interface])
-def test_scores_for_top_k_climb_the_same_ladder(speaker):
-    scores = np.array([0.1, 0.9, 0.5], np.float32)
-    assert qr.select.top_k(speaker(scores), 2).indices.tolist() == [1, 2]
-    assert qr.select.top_k(array.array("d", [0.1, 0.9, 0.5]), 2).indices.tolist() == [1, 2]
-    assert qr.select.top_k([0.1, 0.9, 0.5], 2).indices.tolist() == [1, 2]
 
 
 @every_score

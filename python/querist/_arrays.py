@@ -18,8 +18,8 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
     """Give the numpy array of any object that holds one.
 
     The steps, first that fits: a numpy array as it is (a masked one is refused: its memory is not its
-    meaning); a tensor on the CPU by DLPack, detached from autograd; the array protocol (pandas, polars,
-    pyarrow); the buffer protocol; a sequence.
+    meaning); an arrow array of lists of one length by its numbers; a tensor on the CPU by DLPack, detached
+    from autograd; the array protocol (pandas, polars, pyarrow); the buffer protocol; a sequence.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
     TypeError
         If it lies on a device, is masked, or does not hold numbers.
     ValueError
-        If nested sequences have different lengths.
+        If nested sequences have different lengths, or an arrow list is null.
     """
     if isinstance(given, np.ma.MaskedArray):
         msg = f"{argument}: expected an array, got a masked array; fill or drop the masked entries first"
@@ -48,13 +48,20 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
     if isinstance(given, (str, bytes)):
         msg = f"{argument}: expected an array, got {type(given).__name__}"
         raise TypeError(msg)
+    if hasattr(getattr(given, "type", None), "list_size"):
+        return _from_lists(given, argument)
     if hasattr(given, "__dlpack_device__"):
         return _from_tensor(given, argument)
     if hasattr(given, "toarray"):
         msg = f"{argument}: expected a dense array, got a sparse {type(given).__name__}; pass .toarray()"
         raise TypeError(msg)
+    return _converted(given, argument)
+
+
+def _converted(given: Any, argument: str) -> NDArray[Any]:
+    """Give what the object itself or numpy makes of it."""
     try:
-        array = np.asarray(given)
+        array: NDArray[Any] = np.asarray(given)
     except ValueError as error:
         msg = f"{argument}: cannot make an array of it: {error}"
         raise ValueError(msg) from error
@@ -62,6 +69,18 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
         msg = f"{argument}: expected numbers, got {type(given).__name__} of objects"
         raise TypeError(msg)
     return array
+
+
+def _from_lists(given: Any, argument: str) -> NDArray[Any]:
+    """Give (n, d) of n arrow lists of d numbers, which lie side by side."""
+    size = given.type.list_size
+    if given.null_count:
+        row = np.asarray(given.is_null()).argmax()
+        msg = f"{argument}: row {row} is null, expected a list of {size} numbers"
+        raise ValueError(msg)
+    lists = given.combine_chunks() if hasattr(given, "combine_chunks") else given
+    numbers = as_array(lists.flatten(), argument)
+    return numbers.reshape(len(given), size, *numbers.shape[1:])
 
 
 def _from_tensor(given: Any, argument: str) -> NDArray[Any]:
@@ -79,9 +98,10 @@ def _from_tensor(given: Any, argument: str) -> NDArray[Any]:
         return _bfloat16_bits(given, argument)
     try:
         return np.from_dlpack(given)
-    except (BufferError, RuntimeError, TypeError):
-        # A dtype or layout that DLPack or numpy does not take; the object's own conversion may.
-        return np.asarray(given)
+    except (BufferError, RuntimeError, TypeError, DeprecationWarning):
+        # A dtype or layout that DLPack or numpy does not take; the object's own conversion may. Arrow warns
+        # of numpy's second attempt, which is an error where warnings are.
+        return _converted(given, argument)
 
 
 def _bfloat16_bits(given: Any, argument: str) -> NDArray[Any]:
