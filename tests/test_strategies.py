@@ -9,6 +9,7 @@ import pytest
 import querist as qr
 from querist._strategies import PRESETS, SELECTIONS
 from scipy import sparse
+from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
 
 N = 50
@@ -175,7 +176,7 @@ class TestFeatures:
             (X[:7], r"embed: expected shape \(50, d\).*got float64 of shape \(7, 3\)"),
             (
                 lambda rows: rows[:, 0],
-                r"embed <lambda>: expected an array of shape \(50, d\).*got shape \(50,\)",
+                r"embed <lambda>: expected shape \(n, d\), got \(50,\)",
             ),
         ],
     )
@@ -296,6 +297,22 @@ class TestFunctions:
             asked(strategy=own)
 
 
+@pytest.mark.parametrize(
+    ("model", "asks_for", "message"),
+    [
+        (LinearRegression(), "proba", "LinearRegression.predict: a model without predict_proba has"),
+        (GaussianNB(), "scores", 'GaussianNB.predict_proba: the score "variance" is for regressors'),
+        ([GaussianNB()], "scores", 'model.0.: GaussianNB.predict_proba: the score "variance" is for'),
+    ],
+)
+def test_a_function_that_asks_for_what_the_model_does_not_have_is_told(model, asks_for, message):
+    def own(context):
+        return getattr(context, asks_for)
+
+    with pytest.raises(TypeError, match=message):
+        asked(model, score="variance", strategy=own)
+
+
 def test_a_function_may_give_rows_alone():
     batch = asked(strategy=lambda context: np.flatnonzero(context.available)[:3])
     assert batch.indices.tolist() == FREE[:3].tolist()
@@ -401,3 +418,10 @@ def test_a_sparse_pool_is_its_own_features():
         dense = qr.ActiveLearner(lambda _: PROBA, csr.toarray(), **options).ask()
         assert batch.indices.tolist() == dense.indices.tolist(), name
         assert batch.explain() == dense.explain(), name
+
+
+def test_what_a_density_or_a_score_returns_is_checked():
+    with pytest.raises(ValueError, match=r"^density: expected shape \(50,\), got \(3,\)"):
+        asked(density=lambda _: np.ones(3))
+    with pytest.raises(TypeError, match=r"^score .*: expected numbers, got <U1"):
+        asked(score=lambda _: np.full(N, "a"))

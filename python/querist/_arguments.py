@@ -89,8 +89,6 @@ def taken(pool: Any, labeled: ArrayLike | None) -> tuple[NDArray[np.int64], NDAr
     """Give the labelled rows of the pool, and those from outside in its float type."""
     if labeled is None:
         return np.zeros(0, np.int64), None
-    if pool.ndim != 2:
-        return np.zeros(0, np.int64), None  # the core names the shape
     rows, outside = labeled_rows(labeled, *pool.shape)
     return rows, None if outside is None else cast(outside, pool)
 

@@ -122,16 +122,15 @@ def is_sparse(given: Any) -> bool:
 
 
 def as_matrix(given: Any, argument: str) -> Any:
-    """Give a numpy array as `as_array` does, or of a sparse matrix its CSR form.
+    """Give an (n, d) numpy array as `as_array` does, or of a sparse matrix its CSR form.
 
     Raises
     ------
     TypeError, ValueError
-        As for `as_array`; also if a sparse array is not of two dimensions.
+        As for `as_array`; also if it is not of two dimensions.
     """
-    if not is_sparse(given):
-        return as_array(given, argument)
-    if len(given.shape) != 2:
-        msg = f"{argument}: expected shape (n, d), got {given.shape}"
+    matrix: Any = given if is_sparse(given) else as_array(given, argument)
+    if len(matrix.shape) != 2:
+        msg = f"{argument}: expected shape (n, d), got {matrix.shape}"
         raise ValueError(msg)
-    return given.tocsr()
+    return matrix.tocsr() if is_sparse(matrix) else matrix

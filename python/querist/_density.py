@@ -339,11 +339,10 @@ def _linear(
 ) -> NDArray[Any]:
     pool = as_matrix(features, "features")
     others = None if reference is None else as_matrix(reference, "reference")
-    if pool.ndim == 2:
-        if others is None:
-            _check_others(pool.shape[0], counts)
-        elif others.ndim == 2:
-            _check_reference(others.shape, pool.shape[1])
+    if others is None:
+        _check_others(pool.shape[0], counts)
+    else:
+        _check_reference(others.shape, pool.shape[1])
     return _core.linear_density(pool, metric, others, counts, shift, out, n_threads, deadline.left())
 
 
@@ -354,11 +353,7 @@ def _dense(given: Any, argument: str, metric: str) -> NDArray[Any]:
             f"the metrics of information_density for sparse ones are {LINEAR}"
         )
         raise ValueError(msg)
-    array = as_array(given, argument)
-    if array.ndim != 2:
-        msg = f"{argument}: expected shape (n, d), got {array.shape}"
-        raise ValueError(msg)
-    return array
+    return cast("NDArray[Any]", as_matrix(given, argument))
 
 
 def _check_reference(shape: tuple[int, ...], d: int) -> None:

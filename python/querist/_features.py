@@ -49,7 +49,7 @@ class Features:
                 self._given = as_matrix(pool.X, "X")
         elif self._embed is None:
             self._given = as_matrix(embed, "embed")
-            if self._given.ndim != 2 or self._given.shape[0] != len(pool):
+            if self._given.shape[0] != len(pool):
                 raise ValueError(
                     f"embed: expected shape ({len(pool)}, d), a row for each row of the pool, got "
                     f"{described(self._given)}"

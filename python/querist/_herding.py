@@ -149,9 +149,6 @@ def uncertainty_herding(
     """
     time = Deadline(deadline)
     array = as_matrix(features, "features")
-    if array.ndim != 2:
-        msg = f"features: expected shape (n, d), got {array.shape}"
-        raise ValueError(msg)
     worth = finite_weights(scores, array.shape[0], "scores")
     if gamma is None:
         width = _narrowing_gamma(array, labeled, n_threads, time)

@@ -61,7 +61,7 @@ class Pool:
             part = as_matrix(function(X), name)
             before = sparse[0] if sparse else array
             width = part.shape[1:] if before is None else before.shape[1:]
-            if len(part.shape) != 2 or part.shape != (rows.stop - rows.start, *width):
+            if part.shape != (rows.stop - rows.start, *width):
                 d = "d" if before is None else str(before.shape[1])
                 raise ValueError(
                     f"{name}: expected an array of shape ({rows.stop - rows.start}, {d}), a row for each row "

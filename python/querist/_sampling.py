@@ -230,7 +230,7 @@ def badge(
     """
     start = drawn_seed(seed)
     array = as_matrix(features, "features")
-    limits = quotas(groups, quota, array.shape[0] if array.ndim else 0, k)
+    limits = quotas(groups, quota, array.shape[0], k)
     indices, values, distances, sweeps = _core.badge(
         proba, array, k, available, limits, start, n_threads, deadline
     )
