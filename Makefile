@@ -22,6 +22,12 @@ test: lint $(VENV)/.test ## Everything that must hold: format, lints, types, Rus
 	$(BIN)/python -m pytest --doctest-modules --pyargs querist
 	$(BIN)/python -m mypy.stubtest querist._core
 
+# Apart from `make test`, as tracing slows tests that are Python themselves by more than half. Those left out are about
+# the numbers of the core.
+.PHONY: coverage
+coverage: $(VENV)/.test ## That the tests run every line of the Python package
+	$(BIN)/python -m pytest --cov --ignore=tests/test_accuracy.py --ignore=tests/test_levels.py
+
 .PHONY: bench
 bench: $(VENV)/.bench ## Rivals side by side, answers checked before anything is timed
 	$(BIN)/python -m pytest benches --record
@@ -74,7 +80,7 @@ wheel: $(VENV)/.wheel ## Build the release wheel and the sdist into dist/, twice
 
 .PHONY: clean
 clean: ## Remove everything that these targets make
-	rm -rf $(VENV) target dist fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf $(VENV) target dist .coverage fuzz/target fuzz/corpus fuzz/artifacts
 
 # pip >= 25.1 knows dependency groups.
 $(VENV)/.pip:

@@ -17,7 +17,7 @@ import querist as qr
 from functions import FUNCTIONS, Pool, parts
 from producers import EVERY, PRODUCERS, fixed_size_lists
 from reference import bits, dirichlet
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 from stand_ins import Torch
 
 FOLDER = str(Path(__file__).parent)
@@ -145,3 +145,5 @@ def test_masked_arrays_and_sparse_matrices_are_refused_where_memory_is_not_meani
         qr.entropy(np.ma.array(proba, mask=proba > 0.5))
     with pytest.raises(TypeError, match=r"^proba: expected a dense array, got a sparse csr_array; .*toarray"):
         qr.entropy(csr_array(proba))
+    with pytest.raises(ValueError, match=r"^features: expected shape \(n, d\), got \(2, 2, 2\)"):
+        qr.information_density(coo_array(np.ones((2, 2, 2))))

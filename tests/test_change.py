@@ -256,3 +256,8 @@ def test_features_whose_products_overflow_are_named(scale):
     ):
         with pytest.raises(ValueError, match=r"features: row 7\b.*overflows"):
             call()
+
+
+def test_a_ridge_that_drowns_in_the_labelled_features_is_named():
+    with pytest.raises(ValueError, match=r"^ridge: 1e-300 is too small"):
+        qr.variance_reduction(normal(4, 2), labeled=np.full((4, 2), 2.0**20), ridge=1e-300)

@@ -6,6 +6,7 @@ import csv
 import importlib.metadata
 import importlib.util
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import querist as qr
-from querist import _cli
+from querist import _cli, _simulate_command
+from querist._demo_speed import _disagreement
 from sklearn.datasets import load_iris
 
 
@@ -26,6 +28,11 @@ def querist(*arguments, cwd=None):
         check=False,
         timeout=120,
     )
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 def test_the_command_is_installed():
@@ -75,15 +82,15 @@ def test_a_wrong_argument_is_named(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_the_demo_prints_both_tables_and_writes_the_picture(tmp_path):
-    done = querist("demo", "--quick", "--seeds", "2", "--png", "curves.png", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    picture = tmp_path / "curves.png"
+def test_the_demo_prints_both_tables_and_writes_the_picture(in_tmp_path, capsys):
+    assert _cli.main(["demo", "--quick", "--seeds", "2", "--png", "curves.png"]) == 0
+    printed = capsys.readouterr()
+    picture = Path("curves.png")
     assert picture.read_bytes().startswith(b"\x89PNG\r\n")
-    assert f"Learning curves: {picture.resolve()}\n" in done.stdout
-    assert "simulating: 100%" in done.stderr
+    assert f"Learning curves: {picture.resolve()}\n" in printed.out
+    assert "simulating: 100%" in printed.err
 
-    savings, speed = done.stdout.split("Learning curves")
+    savings, speed = printed.out.split("Learning curves")
     needed = {
         strategy: int(re.search(rf"^{strategy} +\d+ +\d+-\d+ +\S+ +(\d+) ", savings, re.MULTILINE)[1])
         for strategy in ("random", "margin", "entropy")
@@ -107,6 +114,28 @@ def test_the_demo_prints_both_tables_and_writes_the_picture(tmp_path):
         assert len({len(line) for line in block}) == 1, "the columns line up"
 
 
+def test_the_demo_times_no_answers_that_differ():
+    scorers = {"querist": lambda: np.zeros(3), "numpy": lambda: np.full(3, 1e-4)}
+    with pytest.raises(RuntimeError, match=r"entropy of querist and numpy differ by 0\.0001"):
+        _disagreement("entropy", scorers)
+
+
+def test_ctrl_c_ends_a_command_with_its_own_code(monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_simulate_command, "run", interrupted)
+    assert _cli.main(["simulate", "iris"]) == 130
+
+
+def test_python_runs_the_module_as_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["querist", "info"])
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_module("querist", run_name="__main__")
+    assert raised.value.code == 0
+    assert qr.__version__ in capsys.readouterr().out
+
+
 def test_simulate_prints_a_table_and_writes_curves_and_a_picture(tmp_path):
     done = querist(
         *("simulate", "iris", "--model", "naive_bayes", "--strategies", "random", "margin", "--seeds", "3"),
@@ -126,11 +155,6 @@ def test_simulate_prints_a_table_and_writes_curves_and_a_picture(tmp_path):
     assert done.stderr == "", "nobody looks at a bar here"
 
 
-@pytest.fixture
-def in_tmp_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.mark.parametrize("name", ["data.csv", "data.npz", "first.csv"])
 def test_simulate_reads_files(name, in_tmp_path):
     X, y = load_iris(return_X_y=True)
@@ -146,7 +170,9 @@ def test_simulate_reads_files(name, in_tmp_path):
     for data in ("iris", name):
         extra = target if data == name else []
         arguments = ["simulate", data, *extra, "--model", "naive_bayes", "--seeds", "2", "--jobs", "1"]
-        assert _cli.main([*arguments, "--max-labels", "30", "--csv", "curves.csv"]) == 0
+        files = ["--csv", "curves.csv", "--png", "curves.png"]
+        assert _cli.main([*arguments, "--max-labels", "30", *files]) == 0
+        assert Path("curves.png").read_bytes().startswith(b"\x89PNG\r\n")
         tables.append(Path("curves.csv").read_text())
     assert tables[0] == tables[1]
 
@@ -157,7 +183,7 @@ def test_simulate_reads_files(name, in_tmp_path):
         ("mnist", None, "data: expected one of ['breast_cancer', 'digits', 'iris', 'wine'], a .csv or"),
         ("gone.csv", None, "No such file"),
         ("a.csv", "a,b\n1,x\nfew,y\n", "a.csv, row 3: expected numbers beside 'b', got ['few', 'y']"),
-        ("a.csv", "a,b,c\n1,2,x\n1,y\n", "a.csv, row 3: expected"),
+        ("a.csv", "a,b,c\n1,2,x\n1,2\n", "a.csv, row 3: expected 3 cells, got 2"),
         ("a.csv", "a,b\n1,x\n", "target: expected one of ['a', 'b'], got 'label'"),
     ],
 )
@@ -169,3 +195,9 @@ def test_data_that_cannot_be_used_are_named(data, content, message, in_tmp_path,
     printed = capsys.readouterr().err
     assert printed.startswith("querist simulate: ")
     assert message in printed
+
+
+def test_a_file_without_both_arrays_is_named(in_tmp_path, capsys):
+    np.savez("half.npz", X=np.ones((3, 2)))
+    assert _cli.main(["simulate", "half.npz"]) == 1
+    assert "half.npz: expected arrays X and y, got ['X']" in capsys.readouterr().err

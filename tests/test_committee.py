@@ -251,6 +251,13 @@ def test_a_bad_row_is_named_or_scored_nan(name, dtype, bad):
                 call(name, iter(spoilt))
 
 
+def test_the_outs_of_an_iterator_must_not_overlap():
+    shared, names = np.zeros(30), ["bald", "consensus_entropy"]
+    out = {"bald": shared[:20], "consensus_entropy": shared[10:]}
+    with pytest.raises(ValueError, match="out: array 1 shares memory with another one"):
+        qr.committee_scores(iter(committee(2, 20, 3)), names, out=out)
+
+
 @every_score
 def test_out_is_filled_and_what_does_not_fit_is_refused(name):
     proba = committee(3, 100, 5, np.float32)

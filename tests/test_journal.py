@@ -15,7 +15,8 @@ import querist as qr
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from querist._event_text import label_of, label_value
+from querist._event_text import event_of, event_text, label_of, label_value
+from querist._events import Released
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
@@ -584,3 +585,37 @@ def test_a_full_file_loses_nothing(path):
     learner.tell([told], ["again"])
     again = resume(path)
     assert again.labels == dict.fromkeys(range(told), "label" * 1000) | {told: "again"}
+
+
+def test_a_lease_that_ran_out_comes_back_from_its_text():
+    again = event_of(3.0, *event_text(Released(3.0, "a ticket")))
+    assert (type(again), again.time, again.ticket) == (Released, 3.0, "a ticket")
+
+
+def test_text_that_is_no_event_or_no_label_is_refused():
+    with pytest.raises(ValueError, match="there is no event 'eaten'"):
+        event_of(0.0, "eaten", "{}")
+    with pytest.raises(ValueError, match="a label is missing"):
+        label_of([None])
+
+
+def test_an_event_that_cannot_be_written_leaves_the_file_open_to_others(path):
+    learner, other = begin(path), resume(path)
+    connection = learner._ledger._journal._connection
+    connection.execute(
+        "CREATE TEMP TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(FAIL, 'full'); END"
+    )
+    with pytest.raises(qr.JournalError, match="full"):
+        learner.tell([0], ["cat"])
+    other.tell([1], ["cow"])
+    assert resume(path).labels == {1: "cow"}
+
+
+def test_a_committee_is_known_by_its_members(path):
+    def proba(rows):
+        return np.full((len(rows), 2), 0.5)
+
+    qr.ActiveLearner([GaussianNB(), proba], X, journal=path, labels={0: "cat"}).close()
+    assert qr.ActiveLearner.resume([GaussianNB(), proba], X, journal=path).labels == {0: "cat"}
+    with pytest.raises(qr.JournalError, match="model: the journal was begun with "):
+        qr.ActiveLearner.resume([proba, GaussianNB()], X, journal=path)

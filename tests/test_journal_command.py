@@ -97,6 +97,18 @@ def test_verify_looks_at_every_page(learner, capsys):
     assert capsys.readouterr().err.startswith(f"journal {path}: ")
 
 
+def test_verify_finds_damage_that_no_reader_meets(learner, capsys):
+    path = learner._ledger._journal.path
+    learner.close()
+    content = bytearray(path.read_bytes())
+    content[36:40] = (7).to_bytes(4, "big")  # the number of free pages
+    path.write_bytes(content)
+    assert command("show", path) == 0
+    capsys.readouterr()
+    assert command("verify", path) == 1
+    assert capsys.readouterr().err.startswith(f"journal {path}: damaged: ")
+
+
 def test_a_missing_file_is_named(tmp_path, capsys):
     assert command("verify", tmp_path / "no.db") == 1
     assert capsys.readouterr().err == f"journal {tmp_path / 'no.db'}: there is no such file\n"

@@ -670,3 +670,27 @@ def test_margin_needs_fewer_labels_than_random_on_real_digits():
                 *_, last = learner.run(lambda indices, _, truth=truth: truth[indices], stop=stop)
             labels.append(last.n_labels)
     assert sum(needed["margin"]) < 0.8 * sum(needed["random"])
+
+
+class PairModel:
+    """Remembers the labels that it was fitted on; they are pairs."""
+
+    def fit(self, _, y):
+        self.y, self.classes_ = y, np.array([0, 1])
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+
+def test_labels_that_are_tuples_are_one_object_each_for_the_model():
+    model = PairModel()
+    qr.ActiveLearner(model, X, labels={0: ("cat", 1), 30: ("cow", 2)}).fit()
+    assert model.y.shape == (2,)
+    assert model.y.tolist() == [("cat", 1), ("cow", 2)]
+
+
+def test_the_learner_draws_its_rounds():
+    learner = qr.ActiveLearner(GaussianNB(), X, labels={0: "cat", 30: "cow"}, validation=(X, Y))
+    rounds = list(learner.run(lambda indices, _: Y[indices], stop=qr.stop.MaxRounds(2)))
+    lines = [line for axes in learner.plot().axes for line in axes.lines]
+    assert any(line.get_xdata().tolist() == [each.n_labels for each in rounds] for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 import querist as qr
 import scipy.sparse
@@ -16,6 +17,7 @@ from sklearn.ensemble import (
 )
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import r2_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -73,6 +75,10 @@ def columns(members, rows, classes):
         for label, column in zip(member.classes_, member.predict_proba(rows).T, strict=True):
             out[at, :, list(classes).index(label)] = column
     return out
+
+
+def halves(rows):
+    return np.full((len(rows), 2), 0.5)
 
 
 class TestCommittees:
@@ -239,6 +245,19 @@ class TestRegressors:
         learner.tell(learner.ask(), Z[learner.ask().indices])
         assert np.isfinite(learner.ask().scores).all()
 
+    def test_the_mean_of_several_is_validated(self):
+        members = [Ridge(alpha=0.01), Ridge(alpha=10)]
+        learner = qr.ActiveLearner(members, X, labels=SOME, score="variance", validation=(X, Z))
+        first = next(learner.run(lambda indices, _: Z[indices]))
+        mean = (members[0].predict(X) + members[1].predict(X)) / 2
+        assert first.metrics["r2"] == pytest.approx(r2_score(Z, mean))
+
+    def test_predictions_of_another_shape_are_named(self):
+        model = Ridge()
+        model.predict = lambda X: np.ones((len(X), 2))
+        with pytest.raises(ValueError, match=r"Ridge\.predict: expected an array of shape \(60,\), got"):
+            qr.ActiveLearner([model], X, labels=SOME, score="variance").ask()
+
     def test_what_has_no_variance_is_named(self):
         with pytest.raises(TypeError, match=r'LinearRegression\.predict: the score "variance" needs'):
             qr.ActiveLearner(LinearRegression(), X, score="variance")
@@ -317,6 +336,36 @@ class TestChunks:
         learner = qr.ActiveLearner(lambda X: X, pool)
         with pytest.raises(ValueError, match="X: expected chunks of 60 rows in all, as at first, got 50"):
             learner.ask()
+
+    def test_chunks_must_not_become_more(self):
+        sizes = iter([[60], [50, 50, 50]])
+        pool = lambda: [np.full((size, 2), 0.5) for size in next(sizes)]  # noqa: E731
+        learner = qr.ActiveLearner(lambda X: X, pool)
+        with pytest.raises(ValueError, match="X: expected chunks of 60 rows in all, as at first, got 100"):
+            learner.ask()
+
+    def test_features_are_sparse_in_all_chunks_or_in_none(self):
+        def embed(rows):
+            return scipy.sparse.csr_array(rows) if rows[0, 0] == X[0, 0] else rows
+
+        with pytest.raises(TypeError, match="embed embed: expected all chunks sparse or none"):
+            qr.ActiveLearner(GaussianNB(), X, strategy="core_set", embed=embed, chunk=20).ask()
+
+    def test_rows_of_several_chunks_of_lists_are_one_list(self):
+        chunks = [X[:35].tolist(), X[35:].tolist()]
+        learner = qr.ActiveLearner(halves, lambda: chunks, batch_size=N)
+        seen = []
+        next(learner.run(lambda indices, rows: seen.extend(rows) or [0] * len(indices)))
+        assert len(seen) == N
+        assert sorted(seen) == sorted(X.tolist())
+
+    def test_chunks_that_cannot_be_joined_are_named(self):
+        chunks = [pd.DataFrame(X[:35]), pd.DataFrame(X[35:])]
+        learner = qr.ActiveLearner(halves, lambda: chunks, batch_size=N)
+        with pytest.raises(
+            TypeError, match="X: expected chunks that are arrays, sparse or lists, got DataFrame"
+        ):
+            next(learner.run(lambda indices, _: [0] * len(indices)))
 
     def test_a_large_mapped_pool_needs_little_memory(self, tmp_path):
         n, d = 1_000_000, 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -192,3 +193,11 @@ def test_scores_of_another_dimension_are_a_value_error(shape):
 def test_scores_of_another_dtype_are_a_type_error(dtype):
     with pytest.raises(TypeError, match="scores"):
         qr.select.top_k(np.ones(3, dtype), 1)
+
+
+def test_picks_survive_a_copy_and_read_as_they_were_written():
+    picks = qr.select.k_center([[0.0], [1.0], [5.0], [9.0]], 2, labeled=[0])
+    for again in (copy.deepcopy(picks), eval(repr(picks), {"Picks": qr.Picks, "array": np.array})):
+        assert_picks(again, picks)
+        assert again.info == picks.info
+    assert set(picks.info) == {"distances", "sweeps"}

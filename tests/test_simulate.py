@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import math
 import time
 from itertools import product
@@ -349,3 +350,25 @@ def test_a_campaign_is_drawn_as_it_went():
 def test_no_history_is_no_picture():
     with pytest.raises(ValueError, match="history: expected at least one round, got none"):
         learning_curve([])
+
+
+def test_curves_that_share_one_number_of_labels_have_the_height_there():
+    short = (curve("random", 0, [10, 20], [0.5, 0.7]), curve("margin", 0, [20, 40], [0.9, 1.0]))
+    simulation = Simulation("accuracy", short, {0: 1.0})
+    assert simulation.area("random").tolist() == [0.7]
+    assert simulation.area("margin").tolist() == [0.9]
+
+
+def test_a_run_that_never_sees_two_classes_is_named():
+    rare = np.where(np.arange(len(X)) < 5, "rare", "common")
+    with pytest.raises(ValueError, match="random: expected labels of two classes by label 4, got one"):
+        qr.simulate(GaussianNB(), X, rare, strategies=["random"], seeds=1, batch_size=2, max_labels=4)
+
+
+def test_threads_of_blas_are_left_alone_without_threadpoolctl(monkeypatch):
+    expected = qr.simulate(GaussianNB(), X, Y, seeds=1, max_labels=20)
+    find_spec = importlib.util.find_spec
+    without = {"threadpoolctl": None}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: without.get(name, find_spec(name)))
+    again = qr.simulate(GaussianNB(), X, Y, seeds=1, max_labels=20)
+    assert [c.values.tolist() for c in again.curves] == [c.values.tolist() for c in expected.curves]

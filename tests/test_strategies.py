@@ -175,6 +175,10 @@ class TestFeatures:
         [
             (X[:7], r"embed: expected shape \(50, d\).*got float64 of shape \(7, 3\)"),
             (
+                lambda rows: rows[:7],
+                r"embed <lambda>: expected an array of shape \(50, d\).*got shape \(7, 3\)",
+            ),
+            (
                 lambda rows: rows[:, 0],
                 r"embed <lambda>: expected shape \(n, d\), got \(50,\)",
             ),

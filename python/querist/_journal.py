@@ -202,7 +202,8 @@ class Journal:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        if os.getpid() != self._process:  # SQLite's locks are those of a process
+        # SQLite's locks are those of a process.
+        if os.getpid() != self._process:  # pragma: no cover - in a child of fork
             raise JournalError(f"journal {self.path}: opened before a fork; resume from it in the child")
         try:
             yield

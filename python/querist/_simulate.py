@@ -307,7 +307,7 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
         executor.shutdown()
 
 
-def _begin(n_jobs: int) -> None:
+def _begin(n_jobs: int) -> None:  # pragma: no cover - in a process of its own
     """Make a process a good neighbour of the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which cancels what is left
     set_num_threads(max(1, get_num_threads() // n_jobs))
