@@ -65,10 +65,7 @@ pub fn gram(rows: &Rows<'_, f64>, argument: &'static str, par: Par<'_>) -> Resul
 }
 
 fn some_columns(d: usize, argument: &'static str) -> Result<(), Error> {
-    if d > 0 {
-        return Ok(());
-    }
-    Err(Error::Shape { argument, expected: "at least one column".to_owned(), got: "none".to_owned() })
+    if d > 0 { Ok(()) } else { Err(Error::shape(argument, &"at least one column", &"none")) }
 }
 
 fn check(rows: &[f64], d: usize, first: usize, argument: &'static str) -> Result<(), Error> {
@@ -115,8 +112,7 @@ fn forms(rows: &Rows<'_, f64>, posterior: &Posterior<'_>, par: Par<'_>) -> Resul
     some_columns(d, "features")?;
     for (argument, matrix) in [("covariance", posterior.covariance), ("moment", posterior.moment)] {
         if matrix.len() != d * d {
-            let (expected, got) = (format!("{d} x {d} numbers"), matrix.len().to_string());
-            return Err(Error::Shape { argument, expected, got });
+            return Err(Error::shape(argument, &format_args!("{d} x {d} numbers"), &matrix.len()));
         }
     }
     let pack = |matrix: &[f64], level: Level| {
@@ -155,10 +151,7 @@ pub fn variance_reduction<T: Real>(
     out: &mut [T],
     par: Par<'_>,
 ) -> Result<(), Error> {
-    if out.len() != rows.len() {
-        let (expected, got) = (format!("{} elements", rows.len()), out.len().to_string());
-        return Err(Error::Shape { argument: "out", expected, got });
-    }
+    Error::unless_long(out.len(), rows.len())?;
     for (out, (a, b)) in out.iter_mut().zip(forms(rows, posterior, par)?) {
         *out = T::from_f64(a.max(0.0) / (posterior.noise + b.max(0.0)));
     }

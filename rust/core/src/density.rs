@@ -15,14 +15,11 @@ use crate::error::Error;
 
 /// Fails unless both have as many columns, at least one.
 fn same_width(d: usize, reference: usize) -> Result<(), Error> {
-    let wrong = |argument, expected: String, got: usize| {
-        Err(Error::Shape { argument, expected, got: got.to_string() })
-    };
     if d == 0 {
-        return wrong("features", "at least one column".to_owned(), d);
+        return Err(Error::shape("features", &"at least one column", &d));
     }
     if reference != d {
-        return wrong("reference", format!("{d} columns, as features"), reference);
+        return Err(Error::shape("reference", &format_args!("{d} columns, as features"), &reference));
     }
     Ok(())
 }

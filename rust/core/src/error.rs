@@ -90,6 +90,20 @@ pub enum Fault {
     NoVote,
 }
 
+impl Error {
+    /// A [`Shape`](Error::Shape) in words.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn shape(argument: &'static str, expected: &dyn fmt::Display, got: &dyn fmt::Display) -> Self {
+        Self::Shape { argument, expected: expected.to_string(), got: got.to_string() }
+    }
+
+    /// Whether an output has n elements.
+    pub(crate) fn unless_long(out: usize, n: usize) -> Result<(), Self> {
+        if out == n { Ok(()) } else { Err(Self::shape("out", &format_args!("{n} elements"), &out)) }
+    }
+}
+
 impl Fault {
     /// Whether `invalid="nan"` is offered for it.
     fn can_score_nan(self) -> bool {

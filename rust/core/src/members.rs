@@ -125,6 +125,15 @@ pub(crate) struct Block<'b, T> {
     pub(crate) chunk: usize,
 }
 
+/// [`turn`] as a function of its own: of many members it costs nothing, and both paths share it.
+#[inline(always)]
+fn turn_apart<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T]) {
+    simd.vectorize(
+        #[inline(always)]
+        || turn(simd, rows, c, columns, T::ZERO),
+    );
+}
+
 impl<T: Real> Block<'_, T> {
     /// Room for the columns of [`turn`](Block::turn), and for rows on their way there.
     pub(crate) fn room(&self) -> usize {
@@ -146,8 +155,12 @@ impl<T: Real> Block<'_, T> {
         let (columns, passage) = columns.split_at_mut(self.m * self.steps.0 * size);
         for (part, columns) in self.parts.iter().zip(columns.chunks_exact_mut(self.steps.0 * size)) {
             let rows = &part[first * c..];
+            if let (1, Some(rows)) = (c, rows.get(..size)) {
+                columns[..size].copy_from_slice(rows);
+                continue;
+            }
             if classes.len() == c {
-                turn(simd, rows, c, columns, T::ZERO);
+                turn_apart(simd, rows, c, columns);
                 continue;
             }
             let width = classes.len();
@@ -156,7 +169,7 @@ impl<T: Real> Block<'_, T> {
                 passage.copy_from_slice(&row[classes.clone()]);
                 count += 1;
             }
-            turn(simd, &passage[..count * width], width, columns, T::ZERO);
+            turn_apart(simd, &passage[..count * width], width, columns);
         }
     }
 

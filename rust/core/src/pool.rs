@@ -9,9 +9,8 @@
 //! Jobs are blocks of rows and each output element belongs to one job, so that no result depends on which thread
 //! did what; where jobs add to the same numbers, `InOrder` does it in the order of the jobs. Between its jobs the caller's thread asks every 50 ms whether to go on.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,46 +59,31 @@ impl Par<'_> {
     ) -> Result<Vec<W>, Error> {
         let crew = Crew {
             count: jobs.size_hint().1.unwrap_or(usize::MAX),
-            jobs: Mutex::new(jobs.enumerate().fuse()),
             halt: AtomicBool::new(false),
             failed: Mutex::new(None),
         };
+        let jobs = Mutex::new(jobs.enumerate().fuse());
+        let states = Mutex::new(Vec::new());
         let helpers = (size / GRAIN).min(self.threads).saturating_sub(1);
-        let states = if helpers == 0 {
-            vec![crew.labour(start(), &work, self.stop)]
-        } else {
-            self.with_helpers(helpers, &crew, &start, &work)
-        };
-        match crew.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(states),
-        }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "this is the pool")]
-    fn with_helpers<J: Send, W: Send>(
-        &self,
-        helpers: usize,
-        crew: &Crew<impl Iterator<Item = (usize, J)> + Send>,
-        start: &(impl Fn() -> W + Sync),
-        work: &(impl Fn(&mut W, J) -> Result<(), Error> + Sync),
-    ) -> Vec<W> {
-        thread::scope(|scope| {
-            // A machine out of threads gives fewer of them, not an error.
-            let helpers: Vec<_> = (0..helpers)
-                .map_while(|_| {
-                    thread::Builder::new().spawn_scoped(scope, || crew.labour(start(), work, &|_| false)).ok()
-                })
-                .collect();
-            let mut states = vec![crew.labour(start(), work, self.stop)];
-            for helper in helpers {
-                match helper.join() {
-                    Ok(state) => states.push(state),
-                    Err(panic) => std::panic::resume_unwind(panic),
+        labour(helpers, self.stop, &|turn| {
+            let mut state = start();
+            while crew.goes_on() {
+                let job = lock(&jobs).next();
+                let Some((number, job)) = job else { break };
+                if turn.is_stopped(&crew, number) {
+                    break;
+                }
+                if let Err(error) = work(&mut state, job) {
+                    // Jobs count from 1 here: a stop, number 0, goes before any error.
+                    crew.fail(number + 1, error);
                 }
             }
-            states
-        })
+            lock(&states).push(state);
+        });
+        match crew.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, error)) => Err(error),
+            None => Ok(states.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 }
 
@@ -109,41 +93,53 @@ pub(crate) struct Watch(Option<Instant>);
 
 impl Watch {
     /// To be called often: looks at the clock, and every 50 ms asks.
-    #[expect(clippy::disallowed_methods, reason = "this is the pool")]
     pub(crate) fn ask(&mut self, par: Par<'_>, done: f64) -> Result<(), Error> {
+        if self.is_time() && (par.stop)(done) { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the pool")]
+    fn is_time(&mut self) -> bool {
         let asked = self.0.get_or_insert_with(Instant::now);
-        if asked.elapsed() < PATIENCE {
-            return Ok(());
+        let is_time = asked.elapsed() >= PATIENCE;
+        if is_time {
+            *asked = Instant::now();
         }
-        *asked = Instant::now();
-        if (par.stop)(done) { Err(Error::Stopped) } else { Ok(()) }
+        is_time
     }
 }
 
 /// Adds parts to a whole in the order of their numbers, whatever the order in which threads bring them.
 #[derive(Debug)]
 pub(crate) struct InOrder<A, P> {
-    state: Mutex<(A, usize, BTreeMap<usize, P>)>,
+    state: Mutex<Parts<A, P>>,
+}
+
+/// A whole, the number of the part that it waits for, and those that came before their turn: hardly more than threads.
+#[derive(Debug)]
+struct Parts<A, P> {
+    whole: A,
+    next: usize,
+    waiting: Vec<(usize, P)>,
 }
 
 impl<A, P> InOrder<A, P> {
     pub(crate) fn new(whole: A) -> Self {
-        Self { state: Mutex::new((whole, 0, BTreeMap::new())) }
+        Self { state: Mutex::new(Parts { whole, next: 0, waiting: Vec::new() }) }
     }
 
     /// Brings part `number`; each number from 0 on must come once.
     pub(crate) fn bring(&self, number: usize, part: P, add: impl Fn(&mut A, P)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (whole, next, waiting) = &mut *state;
-        waiting.insert(number, part);
-        while let Some(part) = waiting.remove(next) {
-            add(whole, part);
+        let mut state = lock(&self.state);
+        let Parts { whole, next, waiting } = &mut *state;
+        waiting.push((number, part));
+        while let Some(at) = waiting.iter().position(|(number, _)| number == next) {
+            add(whole, waiting.swap_remove(at).1);
             *next += 1;
         }
     }
 
     pub(crate) fn into_whole(self) -> A {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).0
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).whole
     }
 }
 
@@ -158,55 +154,70 @@ impl InOrder<Vec<f64>, Vec<f64>> {
     }
 }
 
-/// What the threads of one call share.
-struct Crew<I> {
+/// What the threads of one call share beside their jobs.
+struct Crew {
     /// How many jobs there are at most.
     count: usize,
-    jobs: Mutex<I>,
     halt: AtomicBool,
     failed: Mutex<Option<(usize, Error)>>,
 }
 
-impl<J, I: Iterator<Item = (usize, J)>> Crew<I> {
-    /// Takes jobs until there is none left. A job in hand is always finished, so that of several bad ones the
-    /// first is found.
-    #[expect(clippy::disallowed_methods, reason = "this is the pool")]
-    fn labour<W>(
-        &self,
-        mut state: W,
-        work: &impl Fn(&mut W, J) -> Result<(), Error>,
-        stop: &dyn Fn(f64) -> bool,
-    ) -> W {
-        // The clock is not looked at for a single job.
-        let mut asked: Option<Instant> = None;
-        while !self.halt.load(Ordering::Relaxed) {
-            let job = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((number, job)) = job else { break };
-            if number > 0 {
-                let asked = asked.get_or_insert_with(Instant::now);
-                if asked.elapsed() >= PATIENCE {
-                    *asked = Instant::now();
-                    if stop(number as f64 / self.count as f64) {
-                        self.fail(0, Error::Stopped);
-                        break;
-                    }
-                }
-            }
-            if let Err(error) = work(&mut state, job) {
-                // Jobs count from 1 here: a stop, number 0, goes before any error.
-                self.fail(number + 1, error);
-            }
-        }
-        state
+impl Crew {
+    /// Whether there is to be another job. One in hand is always finished, so that of several bad ones the first is found.
+    fn goes_on(&self) -> bool {
+        !self.halt.load(Ordering::Relaxed)
     }
 
     fn fail(&self, number: usize, error: Error) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = lock(&self.failed);
         if failed.as_ref().is_none_or(|(first, _)| number < *first) {
             *failed = Some((number, error));
         }
         self.halt.store(true, Ordering::Relaxed);
     }
+}
+
+/// Runs `work` on this thread and on some helpers. Compiled once, whatever the jobs.
+#[expect(clippy::disallowed_methods, reason = "this is the pool")]
+fn labour(helpers: usize, stop: &dyn Fn(f64) -> bool, work: &(dyn Fn(&mut Turn<'_>) + Sync)) {
+    let mut own = Turn { stop, watch: Watch::default() };
+    if helpers == 0 {
+        return work(&mut own);
+    }
+    thread::scope(|scope| {
+        // A machine out of threads gives fewer of them, not an error.
+        let helper = || work(&mut Turn { stop: &|_| false, watch: Watch::default() });
+        let helpers: Vec<_> =
+            (0..helpers).map_while(|_| thread::Builder::new().spawn_scoped(scope, helper).ok()).collect();
+        work(&mut own);
+        for helper in helpers {
+            if let Err(panic) = helper.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+/// A thread's turn of duty.
+struct Turn<'a> {
+    stop: &'a dyn Fn(f64) -> bool,
+    watch: Watch,
+}
+
+impl Turn<'_> {
+    /// Whether job `number` is to be left. The clock is not looked at for a single job.
+    fn is_stopped(&mut self, crew: &Crew, number: usize) -> bool {
+        let stopped = number > 0 && self.watch.is_time() && (self.stop)(number as f64 / crew.count as f64);
+        if stopped {
+            crew.fail(0, Error::Stopped);
+        }
+        stopped
+    }
+}
+
+/// What a lock holds, after a panic too: the panic goes on elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub mod integers;
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -103,21 +104,22 @@ impl<'a, T: Real> Rows<'a, T> {
         let is_list = data.width == 1 && data.sparse.is_none();
         let stored = if is_list { data.len().min(columns.shape().1) } else { 0 };
         let csr = Csr { columns, starts, stored };
-        let wrong =
-            |expected, row| Err(Error::Shape { argument, expected, got: format!("row {row} outside") });
+        let wrong = |expected: fmt::Arguments<'_>, row| {
+            Err(Error::shape(argument, &expected, &format_args!("row {row} outside")))
+        };
         let mut end = 0;
         for i in 0..n {
             let bounds = (starts.get(0, i), starts.get(0, i + 1));
             let rises = matches!(bounds, (Some(from), Some(to)) if from == end && from <= to);
             let fits = bounds.1.and_then(|to| usize::try_from(to).ok()).is_some_and(|to| to <= stored);
             if !rises || !fits {
-                return wrong(format!("indptr that rises from 0 to {stored}"), i);
+                return wrong(format_args!("indptr that rises from 0 to {stored}"), i);
             }
             end = bounds.1.unwrap_or(end);
             for at in csr.range(i) {
                 let column = columns.get(0, at).and_then(|column| usize::try_from(column).ok());
                 if column.is_none_or(|column| column >= width) {
-                    return wrong(format!("column indices below {width}"), i);
+                    return wrong(format_args!("column indices below {width}"), i);
                 }
             }
         }

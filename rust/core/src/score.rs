@@ -19,7 +19,7 @@ use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::Real;
 use crate::rows::Rows;
-use crate::simd::{Kernel, aligned, dispatch};
+use crate::simd::{Kernel, aligned, dispatch, is_rare};
 
 mod committee;
 mod entropy;
@@ -152,19 +152,12 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Puts the scores of a group of rows where they belong.
-    #[inline(always)]
-    fn put<T: Real, S: Simd>(&self, simd: S, largest: f64, c: usize, mut value: T::Lanes<S>, out: &mut [T]) {
-        if self.normalize {
-            // One class leaves nothing to ask.
-            let largest = if c == 1 { f64::INFINITY } else { largest };
-            value /= T::splat(simd, T::from_f64(largest));
-        }
-        if out.len() == T::LANES {
-            value.store_slice(out);
-        } else {
-            out.copy_from_slice(&value.as_slice()[..out.len()]);
-        }
+    fn needs_logarithm(&self) -> bool {
+        self.scores.iter().any(|score| score.needs_logarithm())
+    }
+
+    fn needs_largest(&self) -> bool {
+        self.scores.iter().any(|score| !score.needs_logarithm())
     }
 }
 
@@ -182,13 +175,7 @@ pub fn scores<T: Real>(
     let (n, c) = (rows.len(), rows.width());
     check_classes(request, c)?;
     for out in &out {
-        if out.len() != n {
-            return Err(Error::Shape {
-                argument: "out",
-                expected: format!("{n} elements"),
-                got: format!("{}", out.len()),
-            });
-        }
+        Error::unless_long(out.len(), n)?;
     }
     let step = rows_in_a_block::<T>(c);
     let checked = |first, faulty: Vec<(usize, Fault)>| match faulty.first() {
@@ -215,11 +202,7 @@ pub fn scores<T: Real>(
 }
 
 fn check_classes(request: &Request<'_>, c: usize) -> Result<(), Error> {
-    if c == 0 {
-        let (expected, got) = ("at least one class (column)".to_owned(), "none".to_owned());
-        return Err(Error::Shape { argument: request.argument, expected, got });
-    }
-    Ok(())
+    if c > 0 { Ok(()) } else { Err(Error::shape(request.argument, &"at least one class (column)", &"none")) }
 }
 
 /// A whole number of lane groups, about [`BLOCK`] elements.
@@ -265,126 +248,176 @@ impl<T: Real> Kernel for Scoring<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
-        let logarithm = self.request.scores.iter().any(|s| s.needs_logarithm());
-        let largest = self.request.scores.iter().any(|s| !s.needs_logarithm());
-        match (self.request.from_logits, logarithm, largest, self.c <= probabilities::SHORT) {
-            (true, _, _, true) => self.fill::<S, Any, true, true, true, true>(simd),
-            (true, _, _, false) => self.fill::<S, Any, true, false, true, true>(simd),
-            (false, true, false, true) => match self.request.scores {
-                [_] => self.fill::<S, Only<entropy::Entropy>, false, true, true, false>(simd),
-                _ => self.fill::<S, Any, false, true, true, false>(simd),
-            },
-            (false, true, false, false) => self.fill::<S, Any, false, false, true, false>(simd),
-            (false, false, _, true) => match self.request.scores {
-                [Score::Margin] => self.fill::<S, Only<margin::Margin>, false, true, false, true>(simd),
-                [Score::LeastConfidence] => {
-                    self.fill::<S, Only<least_confidence::LeastConfidence>, false, true, false, true>(simd)
-                }
-                _ => self.fill::<S, Any, false, true, false, true>(simd),
-            },
-            (false, false, _, false) => self.fill::<S, Any, false, false, false, true>(simd),
-            (false, true, true, true) => self.fill::<S, Any, false, true, true, true>(simd),
-            (false, true, true, false) => self.fill::<S, Any, false, false, true, true>(simd),
+        let short = self.c <= probabilities::SHORT;
+        match (self.request.from_logits, short, self.request.scores) {
+            (true, true, _) => self.fill::<S, OfLogits<true>>(simd),
+            (true, false, _) => self.fill::<S, OfLogits<false>>(simd),
+            (false, false, _) => self.fill::<S, Long>(simd),
+            _ if is_rare(simd) => self.fill::<S, Short<true>>(simd),
+            (_, _, [Score::Entropy]) => self.fill::<S, Single<entropy::Entropy, true, false>>(simd),
+            (_, _, [Score::Margin]) => self.fill::<S, Single<margin::Margin, false, true>>(simd),
+            (_, _, [Score::LeastConfidence]) => {
+                self.fill::<S, Single<least_confidence::LeastConfidence, false, true>>(simd)
+            }
+            _ if self.request.needs_logarithm() => self.fill::<S, Short<true>>(simd),
+            _ => self.fill::<S, Short<false>>(simd),
         }
     }
 }
 
 impl<T: Real> Scoring<'_, '_, T> {
     #[inline(always)]
-    fn fill<
-        S: Simd,
-        A: Apply,
-        const LOGITS: bool,
-        const TURNED: bool,
-        const LOGARITHM: bool,
-        const LARGEST: bool,
-    >(
-        self,
-        simd: S,
-    ) -> Vec<(usize, Fault)> {
+    fn fill<S: Simd, P: Path>(self, simd: S) -> Vec<(usize, Fault)> {
         let Self { rows, n, c, request, out } = self;
         let mut columns = vec![T::ZERO; probabilities::room::<T>(c) + T::LANES];
         let columns = aligned(&mut columns);
         let mut faulty = Vec::new();
         let half_tolerance = T::splat(simd, T::from_f64(request.tolerance / 2.0));
+        let how = How { request, c, half_tolerance };
         for first in (0..n).step_by(T::LANES) {
             let count = T::LANES.min(n - first);
             // The rows behind the group are there to be read over its end, not to be scored.
             let ahead = &rows[first * c..];
-            let suspects = if LOGITS {
-                let read = Logits::read::<TURNED>(simd, ahead, c, columns);
-                for (score, out) in request.scores.iter().zip(&mut *out) {
-                    let value = score.of_logits(simd, &read);
-                    request.put(simd, score.largest(c), c, value, &mut out[first..first + count]);
-                }
-                read.suspects
-            } else {
-                let read = Probabilities::read::<TURNED, LOGARITHM, LARGEST>(simd, ahead, c, columns);
-                A::apply(simd, &read, request, c, first..first + count, out);
-                read.suspects(simd, half_tolerance)
-            };
+            let suspects = P::group(simd, &how, ahead, columns, first..first + count, out);
             if suspects != 0 {
-                let rows = &ahead[..count * c];
-                look_closely::<T, LOGITS>(rows, c, suspects, request.tolerance, first, &mut faulty, out);
+                look_closely(&ahead[..count * c], c, request, suspects, first, &mut faulty, out);
             }
         }
         faulty
     }
 }
 
-/// How the scores of a request are computed from a reading of probabilities.
-trait Apply {
-    fn apply<T: Real, S: Simd>(
-        simd: S,
-        read: &Probabilities<T, S>,
-        request: &Request<'_>,
-        c: usize,
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    );
+/// What is the same for all groups of rows.
+struct How<'a, T: Real, S: Simd> {
+    request: &'a Request<'a>,
+    c: usize,
+    half_tolerance: T::Lanes<S>,
 }
 
-/// Any scores, chosen for each group of rows.
-struct Any;
-
-impl Apply for Any {
+impl<T: Real, S: Simd> How<'_, T, S> {
+    /// Puts all scores of a group of rows where they belong.
     #[inline(always)]
-    fn apply<T: Real, S: Simd>(
-        simd: S,
-        read: &Probabilities<T, S>,
-        request: &Request<'_>,
-        c: usize,
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    ) {
-        for (score, out) in request.scores.iter().zip(out) {
-            request.put(
-                simd,
-                score.largest(c),
-                c,
-                score.of_probabilities(simd, read),
-                &mut out[rows.clone()],
-            );
+    fn put_all(&self, simd: S, read: &Probabilities<T, S>, rows: Range<usize>, out: &mut [&mut [T]]) {
+        for (score, out) in self.request.scores.iter().zip(out) {
+            let value = score.of_probabilities(simd, read);
+            self.put(simd, score.largest(self.c), value, &mut out[rows.clone()]);
+        }
+    }
+
+    /// Puts one score of a group of rows where it belongs.
+    #[inline(always)]
+    fn put(&self, simd: S, largest: f64, mut value: T::Lanes<S>, out: &mut [T]) {
+        if self.request.normalize {
+            // One class leaves nothing to ask.
+            let largest = if self.c == 1 { f64::INFINITY } else { largest };
+            value /= T::splat(simd, T::from_f64(largest));
+        }
+        if out.len() == T::LANES {
+            value.store_slice(out);
+        } else {
+            out.copy_from_slice(&value.as_slice()[..out.len()]);
         }
     }
 }
 
-/// One score that the compiler knows: for short rows, where choosing would cost more than computing.
-struct Only<F>(PhantomData<F>);
-
-impl<F: Formula> Apply for Only<F> {
-    #[inline(always)]
-    fn apply<T: Real, S: Simd>(
+/// One of the ways to score a group of rows: one kernel does each, as choosing for each group would cost short rows more than
+/// computing.
+trait Path {
+    /// Leaves the scores in the places `rows` of `out`; returns the rows that must be looked at exactly, a bit each.
+    fn group<T: Real, S: Simd>(
         simd: S,
-        read: &Probabilities<T, S>,
-        request: &Request<'_>,
-        c: usize,
+        how: &How<'_, T, S>,
+        ahead: &[T],
+        columns: &mut [T],
         rows: Range<usize>,
         out: &mut [&mut [T]],
-    ) {
-        if let [out] = out {
-            request.put(simd, F::largest(c), c, F::of_probabilities(simd, read), &mut out[rows]);
+    ) -> u64;
+}
+
+/// Any scores of logits.
+struct OfLogits<const TURNED: bool>;
+
+impl<const TURNED: bool> Path for OfLogits<TURNED> {
+    #[inline(always)]
+    fn group<T: Real, S: Simd>(
+        simd: S,
+        how: &How<'_, T, S>,
+        ahead: &[T],
+        columns: &mut [T],
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) -> u64 {
+        let read = Logits::read::<TURNED>(simd, ahead, how.c, columns);
+        for (score, out) in how.request.scores.iter().zip(out) {
+            how.put(simd, score.largest(how.c), score.of_logits(simd, &read), &mut out[rows.clone()]);
         }
+        read.suspects
+    }
+}
+
+/// One score of short rows of probabilities.
+struct Single<F, const LOGARITHM: bool, const LARGEST: bool>(PhantomData<F>);
+
+impl<F: Formula, const LOGARITHM: bool, const LARGEST: bool> Path for Single<F, LOGARITHM, LARGEST> {
+    #[inline(always)]
+    fn group<T: Real, S: Simd>(
+        simd: S,
+        how: &How<'_, T, S>,
+        ahead: &[T],
+        columns: &mut [T],
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) -> u64 {
+        let read = Probabilities::read::<true, LOGARITHM, LARGEST>(simd, ahead, how.c, columns);
+        if let [out] = out {
+            how.put(simd, F::largest(how.c), F::of_probabilities(simd, &read), &mut out[rows]);
+        }
+        read.suspects(simd, how.half_tolerance)
+    }
+}
+
+/// Any scores of short rows of probabilities, with or without logarithms.
+struct Short<const LOGARITHM: bool>;
+
+impl<const LOGARITHM: bool> Path for Short<LOGARITHM> {
+    #[inline(always)]
+    fn group<T: Real, S: Simd>(
+        simd: S,
+        how: &How<'_, T, S>,
+        ahead: &[T],
+        columns: &mut [T],
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) -> u64 {
+        let read = Probabilities::read::<true, LOGARITHM, true>(simd, ahead, how.c, columns);
+        how.put_all(simd, &read, rows, out);
+        read.suspects(simd, how.half_tolerance)
+    }
+}
+
+/// Any scores of long rows of probabilities: here choosing costs nothing.
+struct Long;
+
+impl Path for Long {
+    #[inline(always)]
+    fn group<T: Real, S: Simd>(
+        simd: S,
+        how: &How<'_, T, S>,
+        ahead: &[T],
+        columns: &mut [T],
+        rows: Range<usize>,
+        out: &mut [&mut [T]],
+    ) -> u64 {
+        let request = how.request;
+        let read = if is_rare(simd) || request.needs_logarithm() && request.needs_largest() {
+            Probabilities::read::<false, true, true>(simd, ahead, how.c, columns)
+        } else if request.needs_logarithm() {
+            Probabilities::read::<false, true, false>(simd, ahead, how.c, columns)
+        } else {
+            Probabilities::read::<false, false, true>(simd, ahead, how.c, columns)
+        };
+        how.put_all(simd, &read, rows, out);
+        read.suspects(simd, how.half_tolerance)
     }
 }
 
@@ -392,17 +425,21 @@ impl<F: Formula> Apply for Only<F> {
 /// score NaN and are listed.
 #[cold]
 #[inline(never)]
-fn look_closely<T: Real, const LOGITS: bool>(
+fn look_closely<T: Real>(
     rows: &[T],
     c: usize,
+    request: &Request<'_>,
     suspects: u64,
-    tolerance: f64,
     first: usize,
     faulty: &mut Vec<(usize, Fault)>,
     out: &mut [&mut [T]],
 ) {
     for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| suspects >> lane & 1 == 1) {
-        let fault = if LOGITS { validity::logits(row) } else { validity::probabilities(row, tolerance) };
+        let fault = if request.from_logits {
+            validity::logits(row)
+        } else {
+            validity::probabilities(row, request.tolerance)
+        };
         if let Some(fault) = fault {
             faulty.push((first + lane, fault));
             for out in &mut *out {

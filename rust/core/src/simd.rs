@@ -36,6 +36,19 @@ impl Level {
         [Self::Baseline, Self::Avx2, Self::Avx512].into_iter().find(|level| level.name() == name)
     }
 
+    /// That of some lanes.
+    #[inline(always)]
+    pub(crate) fn of<S: Simd>(simd: S) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if simd.level().as_avx512().is_some() {
+            return Self::Avx512;
+        } else if simd.level().as_avx2().is_some() {
+            return Self::Avx2;
+        }
+        let _ = simd;
+        Self::Baseline
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -91,8 +104,18 @@ pub(crate) fn prefetch<T>(numbers: &[T], range: std::ops::Range<usize>) {
 pub trait Kernel {
     /// What it leaves.
     type Output;
+    /// Whether 64-byte registers gain it anything. What waits for memory or goes row by row is as fast with those of AVX2,
+    /// and then there is one copy less of it.
+    const WIDE: bool = true;
     /// Does the work; to be `#[inline(always)]`, like all that it calls with lanes in hand.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Whether these lanes are those of machines without AVX2, which hardly anyone has: one kernel does there, where others have
+/// one for each case.
+#[inline(always)]
+pub(crate) fn is_rare<S: Simd>(simd: S) -> bool {
+    cfg!(target_arch = "x86_64") && Level::of(simd) == Level::Baseline
 }
 
 /// Runs a kernel at a level (at the best lower one if this machine lacks it).
@@ -101,7 +124,7 @@ pub trait Kernel {
 pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     let detected = Detected::new();
     match (level, detected.as_avx512(), detected.as_avx2(), detected.as_sse2()) {
-        (Level::Avx512, Some(simd), _, _) => simd.vectorize(
+        (Level::Avx512, Some(simd), _, _) if K::WIDE => simd.vectorize(
             #[inline(always)]
             || kernel.run(simd),
         ),
@@ -109,12 +132,20 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
             #[inline(always)]
             || kernel.run(simd),
         ),
-        (_, _, _, Some(simd)) => simd.vectorize(
-            #[inline(always)]
-            || kernel.run(simd),
-        ),
+        (_, _, _, Some(simd)) => baseline(simd, kernel),
         (_, _, _, None) => unreachable!("SSE2 is part of x86-64"),
     }
+}
+
+/// Runs a kernel at the level of every x86-64. It needs no feature that its caller lacks, and so would be inlined, and
+/// optimised anew, wherever a kernel is called.
+#[inline(never)]
+#[cfg(target_arch = "x86_64")]
+fn baseline<K: Kernel>(simd: fearless_simd::Sse2, kernel: K) -> K::Output {
+    simd.vectorize(
+        #[inline(always)]
+        || kernel.run(simd),
+    )
 }
 
 /// Runs a kernel with the lanes that every machine of this target has.

@@ -97,39 +97,59 @@ pub(crate) fn products<T: Real, E: Epilogue<T>>(
     strip: &mut Vec<T>,
     level: Level,
 ) {
-    strip.resize(STRIP * right.width, T::ZERO);
-    dispatch(level, Products { left, right, epilogue, strip });
+    let (d, width) = (right.d, right.width);
+    strip.resize(STRIP * width, T::ZERO);
+    for (number, rows) in left.chunks(STRIP * d).enumerate() {
+        strip_of_products(rows, right, strip, level);
+        let pairs = &mut strip[..rows.len() / d * width];
+        dispatch(level, Finish { epilogue, first: number * STRIP, pairs, width });
+    }
 }
 
-struct Products<'a, T, E> {
-    left: &'a [T],
+/// Apart from the epilogue, and so compiled once for all of them.
+#[inline(never)]
+fn strip_of_products<T: Real>(rows: &[T], right: &Packed<T>, strip: &mut [T], level: Level) {
+    dispatch(level, Products { rows, right, strip });
+}
+
+struct Products<'a, T> {
+    rows: &'a [T],
     right: &'a Packed<T>,
-    epilogue: &'a mut E,
     strip: &'a mut [T],
 }
 
-impl<T: Real, E: Epilogue<T>> Kernel for Products<'_, T, E> {
+impl<T: Real> Kernel for Products<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { left, right, epilogue, strip } = self;
-        let (d, width) = (right.d, right.width);
-        let groups = width / T::LANES;
+        let Self { rows, right, strip } = self;
+        let groups = right.width / T::LANES;
         let threes = groups / 3 * 3;
-        for (number, rows) in left.chunks(STRIP * d).enumerate() {
-            let count = rows.len() / d;
-            for start in (0..d.max(1)).step_by(DEPTH) {
-                let depth = start..(start + DEPTH).min(d);
-                if <S::f32s as SimdBase<S>>::LEN == 16 {
-                    block::<T, S, 8, 3>(simd, rows, right, depth.clone(), 0, 0..threes, strip);
-                    block::<T, S, 8, 1>(simd, rows, right, depth, 0, threes..groups, strip);
-                } else {
-                    block::<T, S, 4, 1>(simd, rows, right, depth.clone(), 0, 0..groups, strip);
-                    block::<T, S, 4, 1>(simd, rows, right, depth, 4, 0..groups, strip);
-                }
+        for start in (0..right.d.max(1)).step_by(DEPTH) {
+            let depth = start..(start + DEPTH).min(right.d);
+            if <S::f32s as SimdBase<S>>::LEN == 16 {
+                block::<T, S, 8, 3>(simd, rows, right, depth.clone(), 0, 0..threes, strip);
+                block::<T, S, 8, 1>(simd, rows, right, depth, 0, threes..groups, strip);
+            } else {
+                block::<T, S, 4, 1>(simd, rows, right, depth.clone(), 0, 0..groups, strip);
+                block::<T, S, 4, 1>(simd, rows, right, depth, 4, 0..groups, strip);
             }
-            epilogue.strip(simd, number * STRIP, &mut strip[..count * width], width);
         }
+    }
+}
+
+struct Finish<'a, T, E> {
+    epilogue: &'a mut E,
+    first: usize,
+    pairs: &'a mut [T],
+    width: usize,
+}
+
+impl<T: Real, E: Epilogue<T>> Kernel for Finish<'_, T, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.epilogue.strip(simd, self.first, self.pairs, self.width);
     }
 }
 
@@ -196,9 +216,11 @@ pub fn matrix_product<T: Real>(
 ) -> Result<(), Error> {
     let (n, m, d) = (left.len(), right.len(), left.width());
     if right.width() != d || out.len() != n * m {
-        let expected = format!("{n} x {m} products of rows of {d} numbers");
-        let got = format!("{} of rows of {}", out.len(), right.width());
-        return Err(Error::Shape { argument: "out", expected, got });
+        return Err(Error::shape(
+            "out",
+            &format_args!("{n} x {m} products of rows of {d} numbers"),
+            &format_args!("{} of rows of {}", out.len(), right.width()),
+        ));
     }
     let side = side::<T>(d);
     let jobs = out.chunks_mut((side * m).max(1)).enumerate();

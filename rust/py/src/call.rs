@@ -73,6 +73,21 @@ pub(crate) fn call<R: Send>(
     size: usize,
     work: impl FnOnce(Par<'_>) -> Result<R, Error> + Send,
 ) -> PyResult<R> {
+    let (mut work, mut done) = (Some(work), None);
+    run(py, limits, size, &mut |par| {
+        done = work.take().map(|work| work(par)).transpose()?;
+        Ok(())
+    })?;
+    done.ok_or_else(|| PyRuntimeError::new_err("no work"))
+}
+
+/// [`call`], compiled once, whatever the work and what it leaves.
+fn run(
+    py: Python<'_>,
+    limits: &Limits,
+    size: usize,
+    work: &mut (dyn FnMut(Par<'_>) -> Result<(), Error> + Send),
+) -> PyResult<()> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     let raise = |error| *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     #[expect(clippy::disallowed_methods, reason = "the deadline is the door's")]
@@ -103,14 +118,14 @@ pub(crate) fn call<R: Send>(
         None => settings::threads_for(size)?,
     };
     let par = Par { threads, level: settings::level(), stop: &stop };
-    let work = || catch_unwind(AssertUnwindSafe(|| work(par)));
+    let mut work = || catch_unwind(AssertUnwindSafe(|| work(par)));
     let done = if size < SMALL { work() } else { py.detach(work) };
     match done {
-        Ok(Ok(result)) => {
+        Ok(Ok(())) => {
             if let Some(progress) = &limits.progress {
                 progress.call1(py, (1.0,))?;
             }
-            Ok(result)
+            Ok(())
         }
         Ok(Err(Error::Stopped)) => {
             let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);

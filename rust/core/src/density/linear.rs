@@ -60,10 +60,7 @@ pub fn density<T: Real>(
 ) -> Result<(), Error> {
     let (n, d) = (rows.len(), rows.width());
     same_width(d, reference.map_or(d, Rows::width))?;
-    if out.len() != n {
-        let (expected, got) = (format!("{n} elements"), out.len().to_string());
-        return Err(Error::Shape { argument: "out", expected, got });
-    }
+    Error::unless_long(out.len(), n)?;
     let (others, argument) = reference.map_or((rows, "features"), |reference| (reference, "reference"));
     let alone = reference.is_none() && !options.include_self;
     let mean = mean_row(others, options.similarity, argument, par)?;
@@ -174,6 +171,7 @@ struct SumRows<'a, T> {
 
 impl<T: Real> Kernel for SumRows<'_, T> {
     type Output = Vec<f64>;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Vec<f64> {
@@ -339,6 +337,7 @@ struct Compare<'a, T> {
 
 impl<T: Real> Kernel for Compare<'_, T> {
     type Output = Option<(usize, Fault)>;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {

@@ -36,17 +36,12 @@ pub fn knn_density<T: Real>(
 ) -> Result<(), Error> {
     let (n, d) = (rows.len(), rows.width());
     same_width(d, d)?;
-    let wrong = |argument, expected: String, got: usize| {
-        Err(Error::Shape { argument, expected, got: got.to_string() })
-    };
-    if out.len() != n {
-        return wrong("out", format!("{n} elements"), out.len());
-    }
+    Error::unless_long(out.len(), n)?;
     if n == 0 {
         return Ok(());
     }
     if k == 0 || k >= n {
-        return wrong("k", format!("1 to {} (the other rows)", n - 1), k);
+        return Err(Error::shape("k", &format_args!("1 to {} (the other rows)", n - 1), &k));
     }
     let space = metric.space(rows);
     let side = side::<T>(d);

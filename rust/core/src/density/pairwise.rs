@@ -54,10 +54,7 @@ pub fn density<T: Real>(
     par: Par<'_>,
 ) -> Result<Vec<f64>, Error> {
     let n = rows.len();
-    if out.len() != n {
-        let (expected, got) = (format!("{n} elements"), out.len().to_string());
-        return Err(Error::Shape { argument: "out", expected, got });
-    }
+    Error::unless_long(out.len(), n)?;
     let mut counts = vec![reference.map_or(n, Rows::len); n];
     let sums = match reference {
         None if !request.squares => {

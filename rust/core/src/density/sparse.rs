@@ -3,6 +3,7 @@
 //! Sparse rows are not centred, which would make them dense: mean ‖x − u‖² is ‖x‖² + mean ‖u‖² − 2 x·μ here, right to some
 //! eps of ‖x‖² + mean ‖u‖².
 
+use std::fmt;
 use std::ops::Range;
 
 use super::linear::{Options, Similarity};
@@ -45,14 +46,13 @@ impl<T: Real> Sparse<'_, T> {
     fn row(&self, i: usize, argument: &'static str, row: &mut Vec<(usize, f64)>) -> Result<(), Error> {
         let start = |i| self.starts.get(0, i).and_then(|start| usize::try_from(start).ok());
         let (stored, width) = (self.data.len().min(self.columns.shape().1), self.width);
+        let wrong = |expected: fmt::Arguments<'_>| {
+            Err(Error::shape(argument, &expected, &format_args!("row {i} outside")))
+        };
         let range = match (start(i), start(i + 1)) {
             (Some(first), Some(end)) if first <= end && end <= stored => first..end,
             _ => {
-                return wrong(
-                    argument,
-                    format!("indptr that rises from 0 to {stored}"),
-                    format!("row {i} outside"),
-                );
+                return wrong(format_args!("indptr that rises from 0 to {stored}"));
             }
         };
         row.clear();
@@ -63,11 +63,7 @@ impl<T: Real> Sparse<'_, T> {
             match column {
                 Some(column) if column < width => row.push((column, x.to_f64())),
                 _ => {
-                    return wrong(
-                        argument,
-                        format!("column indices below {width}"),
-                        format!("row {i} outside"),
-                    );
+                    return wrong(format_args!("column indices below {width}"));
                 }
             }
             if !x.to_f64().is_finite() {
@@ -78,10 +74,6 @@ impl<T: Real> Sparse<'_, T> {
         }
         Ok(())
     }
-}
-
-fn wrong<R>(argument: &'static str, expected: String, got: String) -> Result<R, Error> {
-    Err(Error::Shape { argument, expected, got })
 }
 
 /// ‖x‖² of a row. Repeated columns, which CSR allows, are added up first.
@@ -111,12 +103,11 @@ pub fn density<T: Real>(
     par: Par<'_>,
 ) -> Result<(), Error> {
     let n = rows.len();
-    if out.len() != n {
-        return wrong("out", format!("{n} elements"), out.len().to_string());
-    }
+    Error::unless_long(out.len(), n)?;
     let (others, argument) = reference.map_or((rows, "features"), |reference| (reference, "reference"));
     if others.width != rows.width {
-        return wrong("reference", format!("{} columns, as features", rows.width), others.width.to_string());
+        let expected = format_args!("{} columns, as features", rows.width);
+        return Err(Error::shape("reference", &expected, &others.width));
     }
     let (mean, mean_squared) = mean_row(others, options.similarity, argument, par)?;
     let alone = (reference.is_none() && !options.include_self).then_some(n as f64);

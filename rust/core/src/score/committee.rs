@@ -130,17 +130,14 @@ fn run<T: Real>(
 ) -> Result<(), Error> {
     let (n, c) = (members.rows(), members.width());
     let weights = normalised(request.weights, members.len())?;
-    let shape = |expected: &str, got: String| {
-        Err(Error::Shape { argument: request.argument, expected: expected.to_owned(), got })
-    };
     if members.is_empty() {
-        return shape("at least one member", "none".to_owned());
+        return Err(Error::shape(request.argument, &"at least one member", &"none"));
     }
     if c == 0 {
-        return shape("at least one class", "none".to_owned());
+        return Err(Error::shape(request.argument, &"at least one class", &"none"));
     }
-    if let Some(length) = out.iter().map(|o| o.len()).chain(votes.iter().map(|v| v.len())).find(|&l| l != n) {
-        return shape(&format!("an output of {n} elements"), length.to_string());
+    for length in out.iter().map(|out| out.len()).chain(votes.iter().map(|votes| votes.len())) {
+        Error::unless_long(length, n)?;
     }
     // A member without weight is not there, whatever it predicts.
     let present: Vec<usize> = (0..members.len()).filter(|&i| weights[i] > 0.0).collect();
@@ -179,11 +176,11 @@ pub(super) fn normalised(weights: Option<&[f64]>, m: usize) -> Result<Vec<f64>, 
     let total: f64 = weights.iter().sum();
     let right = weights.len() == m && total > 0.0 && total.is_finite() && weights.iter().all(|&w| w >= 0.0);
     if !right {
-        return Err(Error::Shape {
-            argument: "weights",
-            expected: format!("{m} finite numbers, none negative and not all 0, one for each member"),
-            got: format!("{weights:?}"),
-        });
+        return Err(Error::shape(
+            "weights",
+            &format_args!("{m} finite numbers, none negative and not all 0, one for each member"),
+            &format_args!("{weights:?}"),
+        ));
     }
     Ok(weights.iter().map(|w| w / total).collect())
 }

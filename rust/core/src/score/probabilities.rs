@@ -14,8 +14,8 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use crate::real::{Real, all_lanes};
-use crate::simd::prefetch;
 use crate::simd::transpose::turn;
+use crate::simd::{Kernel, Level, dispatch, prefetch};
 use crate::sum::{BLOCK, Sum};
 
 /// Rows of up to this many numbers are turned; folding the lanes of a longer row costs less than turning it.
@@ -97,7 +97,7 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
     #[inline(always)]
     fn mend_subnormals(&mut self, simd: S, rows: &[T], c: usize) {
         let tiny = self.p_log_p.abs().simd_lt(T::splat(simd, T::SMALL)).to_bitmask();
-        if tiny == 0 || !has_subnormal(simd, rows) {
+        if tiny == 0 || !has_subnormal(rows, Level::of(simd)) {
             return;
         }
         let (mut high, mut low) = (self.p_log_p, self.p_log_p_low);
@@ -108,17 +108,28 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
 
 /// Whether a subnormal number stands among these. Hard-confident models give many rows of zeros and a one: looking
 /// costs them no more than reading did.
-#[inline(always)]
-fn has_subnormal<T: Real, S: Simd>(simd: S, p: &[T]) -> bool {
-    let (zero, tiny) = (T::splat(simd, T::ZERO), T::splat(simd, T::TINY));
-    let whole = p.chunks_exact(T::LANES);
-    let rest = whole.remainder().iter().any(|&p| p > T::ZERO && p < T::TINY);
-    let mut found = zero.simd_gt(zero);
-    for p in whole {
-        let p = T::load(simd, p);
-        found |= p.simd_gt(zero) & p.simd_lt(tiny);
+#[inline(never)]
+fn has_subnormal<T: Real>(p: &[T], level: Level) -> bool {
+    dispatch(level, HasSubnormal(p))
+}
+
+struct HasSubnormal<'a, T>(&'a [T]);
+
+impl<T: Real> Kernel for HasSubnormal<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> bool {
+        let (zero, tiny) = (T::splat(simd, T::ZERO), T::splat(simd, T::TINY));
+        let whole = self.0.chunks_exact(T::LANES);
+        let rest = whole.remainder().iter().any(|&p| p > T::ZERO && p < T::TINY);
+        let mut found = zero.simd_gt(zero);
+        for p in whole {
+            let p = T::load(simd, p);
+            found |= p.simd_gt(zero) & p.simd_lt(tiny);
+        }
+        rest || found.any_true()
     }
-    rest || found.any_true()
 }
 
 /// Σ p log2 p of some lanes in the units of [`Real::log2`], one number at a time.

@@ -27,13 +27,9 @@ pub fn ensemble_variance<T: Real>(
 ) -> Result<(), Error> {
     let (m, n) = (members.len(), members.rows());
     if m == 0 {
-        let (expected, got) = ("at least one member".to_owned(), "none".to_owned());
-        return Err(Error::Shape { argument: "values", expected, got });
+        return Err(Error::shape("values", &"at least one member", &"none"));
     }
-    if out.len() != n {
-        let (expected, got) = (format!("{n} elements"), out.len().to_string());
-        return Err(Error::Shape { argument: "out", expected, got });
-    }
+    Error::unless_long(out.len(), n)?;
     let weights = normalised(weights, m)?;
     // A member without weight is not there, whatever it predicts.
     let present: Vec<usize> = (0..m).filter(|&i| weights[i] > 0.0).collect();

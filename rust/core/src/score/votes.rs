@@ -55,12 +55,11 @@ pub fn vote_scores(
     par: Par<'_>,
 ) -> Result<(), Error> {
     let (m, n) = votes.shape();
-    let shape = |argument, expected: String, got: String| Err(Error::Shape { argument, expected, got });
     if m == 0 {
-        return shape("votes", "at least one member".to_owned(), "none".to_owned());
+        return Err(Error::shape("votes", &"at least one member", &"none"));
     }
-    if let Some(out) = out.iter().find(|out| out.len() != n) {
-        return shape("out", format!("{n} elements"), out.len().to_string());
+    for out in &out {
+        Error::unless_long(out.len(), n)?;
     }
     let weights = normalised(request.weights, m)?;
     let jobs = Pieces { rest: out, first: 0, step: STEP, n };
@@ -176,6 +175,7 @@ struct Bytes<'a, 'b> {
 
 impl Kernel for Bytes<'_, '_> {
     type Output = Option<usize>;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Option<usize> {

@@ -237,9 +237,11 @@ pub fn badge<T: Real>(
 ) -> Result<(Picks<f64>, Work), Error> {
     let (n, c, d) = (proba.len(), proba.width(), features.width());
     if features.len() != n || c == 0 || d == 0 {
-        let expected = format!("{n} rows of at least one number, as proba");
-        let got = format!("{} of {d}, proba of {c}", features.len());
-        return Err(Error::Shape { argument: "features", expected, got });
+        return Err(Error::shape(
+            "features",
+            &format_args!("{n} rows of at least one number, as proba"),
+            &format_args!("{} of {d}, proba of {c}", features.len()),
+        ));
     }
     let mut chances = Chances::new(n, None, open, seed, k)?;
     let mut rows: Vec<Gradient> = vec![Gradient::default(); n];

@@ -111,16 +111,14 @@ impl<T: Real> TopK<T> {
     /// The k best of all threads' candidates, or all if there are fewer.
     pub(crate) fn merge(parts: impl Iterator<Item = Self>) -> Picks<T> {
         let mut k = 0;
-        let all = parts.flat_map(|part| {
+        let all = parts.flat_map(|mut part| {
+            part.tidy();
             k = part.k;
             part.scores.into_iter().zip(part.indices)
         });
         let mut all: Vec<(T, usize)> = all.collect();
-        if all.len() > k {
-            all.select_nth_unstable_by(k, best_first);
-            all.truncate(k);
-        }
         all.sort_unstable_by(best_first);
+        all.truncate(k);
         let (values, indices) = all.into_iter().unzip();
         Picks { indices, values }
     }
