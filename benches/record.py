@@ -17,7 +17,16 @@ import querist as qr
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
-RIVALS = ("numpy", "scipy", "numba", "scikit-learn", "scikit-activeml", "modAL-python", "apricot-select")
+RIVALS = (
+    "numpy",
+    "scipy",
+    "numba",
+    "scikit-learn",
+    "scikit-activeml",
+    "modAL-python",
+    "apricot-select",
+    "jax",
+)
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench` on {day}. Rivals take turns with querist in one process, and each answer is checked

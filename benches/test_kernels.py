@@ -115,7 +115,11 @@ def test_committees(bench, axis):
             "limit": limit_of(view.reshape(n, m * c)),
             "numpy": lambda: bald_by_numpy(proba),
             "numba": lambda: bald_by_numba(proba, theirs),
+            "alone": lambda: qr.bald(view, member_axis=axis, out=out, n_threads=1),
         }
+    )
+    bench.add(
+        f"bald, {LAYOUTS[axis]} {m} x {n:,} x {c}", taken["bald"], "querist on one thread", taken["alone"]
     )
     for name in ("bald", "all"):
         work = (

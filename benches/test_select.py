@@ -85,12 +85,14 @@ def test_k_center_of_embeddings(bench):
             "querist": lambda: qr.select.k_center(pool, k, labeled=labeled, n_threads=THREADS),
             "numpy": lambda: ByNumpy(pool, labeled).pick(k),
             "numba": lambda: k_center_by_numba(pool, labeled, k),
+            "alone": lambda: qr.select.k_center(pool, k, labeled=labeled, n_threads=1),
         },
         least=3,
     )
     work = f"k_center k = {k}, {n:,} x {d}, 10 labelled"
     bench.add(work, taken["querist"], "numpy", taken["numpy"], bar=20)
     bench.add(work, taken["querist"], "numba, one sweep a pick", taken["numba"], bar=5)
+    bench.add(work, taken["querist"], "querist on one thread", taken["alone"])
     y = np.full(n, np.nan)
     y[labeled] = 0
     few = max(5, k // 20)

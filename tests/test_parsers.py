@@ -20,6 +20,7 @@ from querist._event_text import event_of, event_text
 from querist._events import Asked, Fitted, Released, Told
 from querist._journal import Journal, _sealed
 from querist._journal_command import journal_command
+from querist._reasons import Reasons
 from querist._simulate_command import load
 
 few = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -122,7 +123,7 @@ EVENTS = [
             np.array([0.5, np.nan], np.float32),
             "ticket",
             annotator=("a", 1),
-            reasons=({"rank": 0, "score": 0.5, "predicted": "cat"}, {"rank": 1}),
+            why=Reasons(({"rank": 0, "score": 0.5, "predicted": "cat"}, {"rank": 1})),
         ),
         expires=9.0,
         score_seconds=0.1,
