@@ -256,7 +256,7 @@ class TestRegressors:
         model = Ridge()
         model.predict = lambda X: np.ones((len(X), 2))
         with pytest.raises(ValueError, match=r"Ridge\.predict: expected an array of shape \(60,\), got"):
-            qr.ActiveLearner([model], X, labels=SOME, score="variance").ask()
+            qr.ActiveLearner([model, model], X, labels=SOME, score="variance").ask()
 
     def test_what_has_no_variance_is_named(self):
         with pytest.raises(TypeError, match=r'LinearRegression\.predict: the score "variance" needs'):

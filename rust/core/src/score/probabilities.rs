@@ -255,9 +255,15 @@ impl<T: Real, S: Simd> Sums<T, S> {
                 match number {
                     0 => sums.total += x,
                     1 => sums.signs |= x.to_bits(),
-                    2 => sums.add_largest(simd, x),
+                    2 => {
+                        sums.add_largest(simd, x);
+                        sums.others_squared.close(simd);
+                    }
                     3 => sums.p2 = sums.p2.max(x),
-                    4 => sums.others_squared.block += x,
+                    4 => {
+                        sums.others_squared.block = x;
+                        sums.others_squared.close(simd);
+                    }
                     5 => {
                         sums.p_log_p.block = x;
                         sums.p_log_p.close(simd);
@@ -266,7 +272,6 @@ impl<T: Real, S: Simd> Sums<T, S> {
                 }
             }
         }
-        sums.others_squared.close(simd);
         sums
     }
 
