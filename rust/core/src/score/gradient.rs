@@ -236,8 +236,6 @@ struct Lengths<'a, T> {
 
 impl<T: Real> Kernel for Lengths<'_, T> {
     type Output = Option<(usize, Fault)>;
-    // A row of float32 often ends within a vector: its end is copied and read back, for which 64 bytes wait twice as long.
-    const WIDE: bool = T::LANES == 8;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
