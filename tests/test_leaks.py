@@ -5,32 +5,59 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import public_calls
 import pytest
 import querist as qr
+from functions import FEATURES, FUNCTIONS, Function, Kind, Pool
 from layouts import repeated
-from public_calls import CALLS, GIVEN, good, refused
+from scipy import sparse
 
 TOLD = Path("/proc/self/statm")
 WIDE = np.broadcast_to(np.float32(2**-20), (2**20, 2**20))
 ENDLESS = repeated(np.full(10, 0.1, np.float32), 2**40)
 
+CSR = Kind(lambda pool, rng: sparse.csr_matrix(np.maximum(FEATURES.make(pool, rng), 0)))
+SPARSE = [Function("information_density", {"features": CSR}), Function("select.k_center", {"features": CSR})]
+CALLS = [*FUNCTIONS, *SPARSE]
+# One lost result of a single score is 32 kB; what compares all pairs gets fewer rows.
+POOLS = [Pool(256) if call.many < 50_000 else Pool(4096) for call in CALLS]
+GIVEN = [call.make(pool) for call, pool in zip(CALLS, POOLS, strict=True)]
+EVERY = range(len(CALLS))
 
-def test_the_table_has_every_public_function():
-    assert public_calls.unnamed() == set()
+
+def made(at: int, arrays: dict[str, Any]) -> None:
+    options = {"k": 5} if "k" in CALLS[at].takes else {}
+    CALLS[at](arrays, POOLS[at].n, **options)
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_a_call_holds_on_to_nothing_that_it_was_given(name):
+def good(at: int) -> None:
+    """Make a call."""
+    made(at, GIVEN[at])
+
+
+def refused(at: int) -> None:
+    """Make it with a first array that is not valid, of another shape or no array; each is an error."""
+    argument, array = next(iter(GIVEN[at].items()))
+    reshaped = array[:, None] if isinstance(array, np.ndarray) else [[]]
+    for wrong in (np.full((POOLS[at].n, 5), np.nan), reshaped, object()):
+        try:
+            made(at, GIVEN[at] | {argument: wrong})
+        except (TypeError, ValueError):
+            continue
+        raise AssertionError(f"{CALLS[at]} took {wrong!r}")
+
+
+@pytest.mark.parametrize("at", EVERY, ids=list(map(str, CALLS)))
+def test_a_call_holds_on_to_nothing_that_it_was_given(at):
     def held():
-        return {name: sys.getrefcount(array) for name, array in GIVEN.items()}
+        return {argument: sys.getrefcount(array) for argument, array in GIVEN[at].items()}
 
     before = held()
     for _ in range(5):
-        good(name)
-        refused(name)
+        good(at)
+        refused(at)
     assert held() == before
 
 
@@ -43,10 +70,10 @@ def interrupted(n_threads):
 
 
 def everything(times):
-    for name in CALLS:
+    for at in EVERY:
         for _ in range(times):
-            good(name)
-            refused(name)
+            good(at)
+            refused(at)
     for _ in range(times // 8):
         interrupted(1)
         interrupted(3)

@@ -1,6 +1,6 @@
 """Whether valgrind finds fault with the extension: `python tools/leaks.py`.
 
-Makes every call of tests/public_calls.py, with good and with refused arguments and interrupted, and looks at
+Makes every call of tests/functions.py, with good and with refused arguments and interrupted, and looks at
 what memcheck tells of it: reads and writes outside, uses of memory that was never written, and memory that is
 lost for good, if code of querist is among the callers. Python and numpy have reports of their own, which are
 none of ours. Valgrind knows no AVX-512; all is at AVX2.
@@ -25,16 +25,15 @@ OURS = re.compile(r"_core\.abi3\.so|_core\.cpython|\((?:lib|[a-z_0-9]+)\.rs:\d+\
 def made() -> None:
     """Make every call."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from public_calls import CALLS, good, refused
-    from test_leaks import interrupted
+    from test_leaks import EVERY, good, interrupted, refused
 
     for _ in range(TIMES):
-        for name in CALLS:
-            good(name)
-            refused(name)
+        for at in EVERY:
+            good(at)
+            refused(at)
         interrupted(1)
         interrupted(2)
-    print(f"{len(CALLS)} calls, {TIMES} times", flush=True)
+    print(f"{len(EVERY)} calls, {TIMES} times", flush=True)
 
 
 def reports() -> list[str]:
