@@ -158,7 +158,7 @@ fn small(count: usize) -> u32 {
 }
 
 /// A row of the pool and what is known of it.
-pub(crate) type Known = (usize, Bound);
+pub(crate) type Bounded = (usize, Bound);
 
 /// Centres that a row is compared with at first, then with as many again: few are enough to give most rows up. Ranked batch
 /// with 500 labelled rows took 1.4 times as long with a whole block at first, and the others up to 1.2.
@@ -171,7 +171,7 @@ pub(crate) fn refresh<T: Real>(
     centres: &Centres<T>,
     metric: Metric,
     space: &Space<T>,
-    bounds: &mut [Known],
+    bounds: &mut [Bounded],
     matters: &(dyn Fn(usize, f64) -> bool + Sync),
     par: Par<'_>,
 ) -> Result<usize, Error> {
@@ -201,17 +201,20 @@ pub(crate) fn refresh<T: Real>(
     Ok(states.iter().map(|worker| worker.evaluated).sum())
 }
 
+/// Rows that a thread settles at once.
+const SETTLED: usize = 256;
+
 /// Computes exactly what [`refresh`] has left open.
 pub(crate) fn settle<T: Real>(
     rows: &Rows<'_, T>,
     centres: &Centres<T>,
     metric: Metric,
-    bounds: &mut [Known],
+    bounds: &mut [Bounded],
     par: Par<'_>,
 ) -> Result<(), Error> {
     let size = bounds.len().saturating_mul(4 * rows.width());
     let start = || (Vec::new(), Vec::new());
-    par.run(bounds.chunks_mut(AT_ONCE), size, start, |(one, wide), bounds| {
+    par.run(bounds.chunks_mut(SETTLED), size, start, |(one, wide), bounds| {
         for (row, bound) in bounds.iter_mut().filter(|(_, bound)| bound.is_open()) {
             exact_row(rows.read(*row..*row + 1, one), metric, wide, par.level);
             let centre = bound.nearest();
@@ -224,11 +227,8 @@ pub(crate) fn settle<T: Real>(
     Ok(())
 }
 
-/// Rows that a thread settles at once.
-const AT_ONCE: usize = 256;
-
 /// Puts those for which it holds first.
-fn partition(bounds: &mut [Known], holds: impl Fn(&Known) -> bool) -> (&mut [Known], &mut [Known]) {
+fn partition(bounds: &mut [Bounded], holds: impl Fn(&Bounded) -> bool) -> (&mut [Bounded], &mut [Bounded]) {
     let mut count = 0;
     for i in 0..bounds.len() {
         if holds(&bounds[i]) {
@@ -259,7 +259,7 @@ impl<T: Real> Worker<T> {
         all: &Rows<'_, T>,
         centres: &Centres<T>,
         (metric, space): (Metric, &Space<T>),
-        bounds: &mut [Known],
+        bounds: &mut [Bounded],
         range: std::ops::Range<usize>,
         par: Par<'_>,
     ) -> Result<(), Error> {
@@ -299,7 +299,7 @@ fn vanishing<T: Real>(d: usize) -> f64 {
 
 /// The epilogue: bounds that come down, and exact distances where the tile cannot tell which centre is the nearest.
 struct Nearest<'a, T> {
-    bounds: &'a mut [Known],
+    bounds: &'a mut [Bounded],
     /// Of the rows as they are multiplied.
     norms: &'a [T],
     /// Of the centres in hand.
@@ -464,12 +464,11 @@ pub fn nearest<T: Real>(
     par: Par<'_>,
 ) -> Result<(Vec<usize>, Vec<f64>), Error> {
     if which.is_empty() {
-        let (expected, got) = ("at least one pick".to_owned(), "none".to_owned());
-        return Err(Error::Shape { argument: "picks", expected, got });
+        return Err(Error::shape("picks", &"at least one pick", &"none"));
     }
     let space = metric.space(rows);
     let centres = Centres::of(rows, which.iter().copied(), metric, "features")?;
-    let mut bounds: Vec<Known> = (0..rows.len()).map(|row| (row, Bound::NOTHING)).collect();
+    let mut bounds: Vec<Bounded> = (0..rows.len()).map(|row| (row, Bound::NOTHING)).collect();
     refresh(rows, &centres, metric, &space, &mut bounds, &|_, _| true, par)?;
     settle(rows, &centres, metric, &mut bounds, par)?;
     bounds.sort_unstable_by_key(|&(row, _)| row);

@@ -9,7 +9,7 @@
 
 use fearless_simd::Simd;
 
-use super::centres::{Bound, Centres, Known, refresh, settle};
+use super::centres::{Bound, Bounded, Centres, refresh, settle};
 use super::power::uniform;
 use super::{Open, Picks, Work};
 use crate::distance::{Space, fault_of};
@@ -210,7 +210,7 @@ impl<T: Real> Targets for Nearby<'_, '_, T> {
 
     fn update_all(&mut self, squared: &mut [f64], seen: &mut [usize], par: Par<'_>) -> Result<(), Error> {
         let known = squared.iter().zip(&*seen).enumerate();
-        let mut bounds: Vec<Known> =
+        let mut bounds: Vec<Bounded> =
             known.map(|(row, (&squared, &seen))| (row, Bound::exactly(squared, 0, seen))).collect();
         let (rows, centres, metric) = (self.rows, &self.centres, Metric::Euclidean);
         refresh(rows, centres, metric, &self.space, &mut bounds, &|_, _| true, par)?;

@@ -11,7 +11,7 @@ use std::ops::Range;
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use super::centres::{Bound, Centres, Known, refresh, settle};
+use super::centres::{Bound, Bounded, Centres, refresh, settle};
 use super::{Open, Picks, Work};
 use crate::distance::{Block, Space, squared_distances};
 use crate::error::Error;
@@ -90,7 +90,7 @@ pub fn facility_location<T: Real>(
     let space = metric.space(rows);
     let mut coverage = vec![T::ZERO; n];
     if !labelled.is_empty() {
-        let mut nearest: Vec<Known> = (0..n).map(|row| (row, Bound::NOTHING)).collect();
+        let mut nearest: Vec<Bounded> = (0..n).map(|row| (row, Bound::NOTHING)).collect();
         refresh(rows, labelled, metric, &space, &mut nearest, &|_, _| true, par)?;
         settle(rows, labelled, metric, &mut nearest, par)?;
         for (row, bound) in nearest {

@@ -10,7 +10,7 @@
 //! rows up to date, one after the other, until the best is found; MMR then took 10 times as long, as rows near the top are
 //! many and each paid for its own normalisation.
 
-use super::centres::{self, Bound, Centres, MightBeNearer, quick_rows, refresh, settle};
+use super::centres::{Bound, Bounded, Centres, MightBeNearer, quick_rows, refresh, settle};
 use super::{Open, Picks, Work};
 use crate::distance::Space;
 use crate::error::Error;
@@ -227,7 +227,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             candidates.truncate(keep);
         }
         candidates.sort_unstable();
-        let mut bounds: Vec<centres::Known> = candidates.iter().map(|&row| (row, self.bounds[row])).collect();
+        let mut bounds: Vec<Bounded> = candidates.iter().map(|&row| (row, self.bounds[row])).collect();
         settle(self.rows, &self.known.centres, self.known.metric, &mut bounds, par)?;
         for (row, bound) in bounds {
             self.bounds[row] = bound;
@@ -255,7 +255,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         }
         for rows in rows.chunks(AT_ONCE) {
             let known = rows.iter().map(|&row| (row, self.bounds[row]));
-            let behind = |&(row, bound): &centres::Known| {
+            let behind = |&(row, bound): &Bounded| {
                 (self.settled..total).contains(&bound.seen()) && self.key(row, bound.squared) >= bar
             };
             let mut bounds: Vec<_> = known.filter(behind).collect();
@@ -273,7 +273,7 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         self.picks.indices.clone()
     }
 
-    fn fold(&mut self, bounds: &mut [centres::Known], bar: f64, par: Par<'_>) -> Result<(), Error> {
+    fn fold(&mut self, bounds: &mut [Bounded], bar: f64, par: Par<'_>) -> Result<(), Error> {
         let (known, rule, picked) = (&*self.known, self.rule, self.picks.indices.len());
         let matters = |row: usize, squared: f64| rule.key(row, squared, picked) >= bar;
         self.work.distances +=
