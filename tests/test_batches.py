@@ -127,14 +127,21 @@ def test_power_draws_in_proportion():
         assert chisquare(counts, chances * 4000).pvalue > 1e-4
 
 
-def uniforms(seed, n):
-    """Return the random numbers that docs of the core promise: SplitMix64 over a counter."""
+def words(seed, counters):
+    """Return random words: SplitMix64 over a counter."""
     with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = np.uint64(seed) + (counters + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return ((z >> np.uint64(11)).astype(float) + 0.5) / 2**53
+    return z ^ (z >> np.uint64(31))
+
+
+def uniforms(seed, n):
+    """Return the random numbers that the core's docs promise: 16 bits of a word for four rows, 37 of the row's own."""
+    row = np.arange(n, dtype=np.uint64)
+    first = words(seed, row // np.uint64(4)) >> (row % np.uint64(4) * np.uint64(16)) & np.uint64(0xFFFF)
+    rest = words(seed, row + np.uint64(1 << 63)) >> np.uint64(27)
+    return ((first << np.uint64(37) | rest).astype(float) + 0.5) / 2**53
 
 
 @single_and_double
@@ -153,6 +160,17 @@ def test_power_that_skips_logarithms_draws_what_all_of_them_would(dtype, beta):
             picks = select.power(scores, 300, beta=beta, seed=11, n_threads=n_threads)
             assert picks.indices.tolist() == np.argsort(-value, kind="stable")[:300].tolist()
             np.testing.assert_allclose(picks.values, value[picks.indices], rtol=1e-13)
+
+
+def test_the_first_bad_score_is_named_though_a_sample_is_looked_at_before():
+    scores = np.random.default_rng(0).random(1_000_000)
+    scores[[700_000, 999_999]] = -1
+    with pytest.raises(ValueError, match=r"row 700000\b"):
+        select.power(scores, 10, seed=0)
+    proba = np.tile(np.float32([0.6, 0.4]), (2_000_000, 1))
+    proba[[1_300_000, 1_999_999]] = np.nan
+    with pytest.raises(ValueError, match=r"row 1300000\b"):
+        qr.top_scores(proba, 10)
 
 
 def test_k_means_pp_draws_in_proportion():

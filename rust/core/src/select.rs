@@ -12,7 +12,7 @@ mod top_k;
 
 pub use open::{Groups, Open};
 pub use power::power;
-pub(crate) use top_k::TopK;
+pub(crate) use top_k::{TopK, best_of};
 pub use top_k::top_k;
 
 /// Work done by a call.

@@ -7,12 +7,15 @@
 //! scored by entropy. The picks are those of scoring every row. Where rows are not certain enough for this to
 //! pay, it is tried again less and less often.
 
+use std::cell::Cell;
+use std::ops::Range;
+
 use super::{Request, Score, Scoring, check_classes, rows_in_a_block};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::Real;
 use crate::rows::Rows;
-use crate::select::{Picks, TopK};
+use crate::select::{Picks, TopK, best_of};
 use crate::simd::{Level, aligned, dispatch};
 
 /// Blocks that a thread waits at most after an attempt that did not pay: an attempt costs a third of a block.
@@ -39,35 +42,39 @@ pub fn top_scores<T: Real>(
         scale: if request.normalize { (c as f64).ln() } else { 1.0 },
     });
     let step = rows_in_a_block::<T>(c);
-    let start = || Worker {
-        block: Vec::new(),
-        scores: Vec::new(),
-        top: TopK::new(k),
-        bar: None,
-        floor: T::ZERO,
-        rest: 0,
-        next_rest: 15,
-        skipped: 0,
-    };
-    let workers = par.run((0..n).step_by(step), n * c, start, |worker, first| {
-        let mut block = std::mem::take(&mut worker.block);
-        let rows = rows.read(first..first + step, &mut block);
-        let faulty = worker.take(rows, c, first, request, bound.as_ref(), available, par.level);
-        worker.block = block;
-        let watched = |row: usize| available.is_none_or(|available| available[row] != 0);
-        match faulty.into_iter().find(|(row, _)| watched(first + row)) {
-            Some((row, fault)) if !request.nan_if_invalid => {
-                Err(Error::Row { argument: request.argument, row: first + row, member: None, fault })
+    let skipped = Cell::new(0);
+    let picks = best_of((n, step), k, par, |firsts, top, par| {
+        let start = || Worker {
+            block: Vec::new(),
+            scores: Vec::new(),
+            top: top.clone(),
+            bar: None,
+            floor: T::ZERO,
+            rest: 0,
+            next_rest: 15,
+            skipped: 0,
+        };
+        let workers = par.run(firsts, n * c, start, |worker, first| {
+            let mut block = std::mem::take(&mut worker.block);
+            let here = first..(first + step).min(n);
+            let ahead = rows.read_ahead(here.clone(), &mut block);
+            let faulty = worker.take(ahead, c, here, request, bound.as_ref(), available, par.level);
+            worker.block = block;
+            let watched = |row: usize| available.is_none_or(|available| available[row] != 0);
+            match faulty.into_iter().find(|(row, _)| watched(first + row)) {
+                Some((row, fault)) if !request.nan_if_invalid => {
+                    Err(Error::Row { argument: request.argument, row: first + row, member: None, fault })
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
+        })?;
+        skipped.set(workers.iter().map(|worker| worker.skipped).sum());
+        Ok(workers.into_iter().map(|worker| worker.top).collect())
     })?;
-    let skipped = workers.iter().map(|worker| worker.skipped).sum();
-    let picks = TopK::merge(workers.into_iter().map(|worker| worker.top));
     if picks.indices.len() < k {
         return Err(Error::BatchTooLarge { k, available: picks.indices.len() });
     }
-    Ok((picks, skipped))
+    Ok((picks, skipped.get()))
 }
 
 /// B(u), the largest entropy of a row whose largest p is 1 − u, in the units of the score.
@@ -118,19 +125,19 @@ struct Worker<T> {
 }
 
 impl<T: Real> Worker<T> {
-    /// Scores a block and offers it; returns the rows that are not valid.
+    /// Scores a block, behind which there may be more rows, and offers it; returns the rows that are not valid.
     #[expect(clippy::too_many_arguments, reason = "a block and all that is known of it")]
     fn take(
         &mut self,
         rows: &[T],
         c: usize,
-        first: usize,
+        Range { start: first, end }: Range<usize>,
         request: &Request<'_>,
         bound: Option<&Bound>,
         available: Option<&[u8]>,
         level: Level,
     ) -> Vec<(usize, Fault)> {
-        let n = rows.len() / c;
+        let n = end - first;
         let mut kept = std::mem::take(&mut self.scores);
         kept.resize(n + T::LANES, T::ZERO);
         let scores = &mut aligned(&mut kept)[..n];
@@ -153,7 +160,7 @@ impl<T: Real> Worker<T> {
                 self.skipped += skipped;
                 for (group, u) in scores.chunks_mut(T::LANES).enumerate().filter(|(_, u)| !under(u)) {
                     let at = group * T::LANES;
-                    score(&rows[at * c..(at + u.len()) * c], request, u);
+                    score(&rows[at * c..], request, u);
                     self.top.offer(u, first + at, available, level);
                 }
             }

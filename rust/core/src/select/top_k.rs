@@ -5,8 +5,13 @@
 //! are dropped there (about k (1 + ln(n / k)) get past, in random order). The order is total, score descending
 //! and then index ascending, so that neither threads nor blocks can show. NaN passes no comparison and is never
 //! picked. Road not taken: a heap, which pays a sift for each candidate.
+//!
+//! The first bar is guessed from a sample, as low as the 2 k best of all are likely to be: then little more than these gets
+//! past, also where scores rise. Where fewer than k did, the guess was wrong, and all is done again without one.
 
 use std::cmp::Ordering;
+use std::iter::StepBy;
+use std::ops::Range;
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -19,7 +24,7 @@ use crate::rows::Rows;
 use crate::simd::{Kernel, Level, dispatch};
 
 /// Scores that a thread takes at a time.
-const BLOCK: usize = 1 << 15;
+const BLOCK: usize = 1 << 13;
 
 /// The k largest scores: ties to the lower index, NaN never. `scores` has one number a row. O(n + k log k) time, O(k) memory
 /// for each thread; with quotas as much for as many rows as it takes to fill them.
@@ -34,13 +39,51 @@ pub fn top_k<T: Real>(
 ) -> Result<Picks<T>, Error> {
     let n = scores.len();
     open.fill(k, |k| {
-        let start = || (Vec::new(), TopK::new(k.min(n)));
-        let states = par.run((0..n).step_by(BLOCK), n, start, |(block, top), first| {
-            top.offer(scores.read(first..first + BLOCK, block), first, open.mask(), par.level);
-            Ok(())
-        })?;
-        Ok(TopK::merge(states.into_iter().map(|(_, top)| top)))
+        best_of((n, BLOCK), k.min(n), par, |firsts, top, par| {
+            let start = || (Vec::new(), top.clone());
+            let states = par.run(firsts, n / 4, start, |(block, top), first| {
+                top.offer(scores.read(first..first + BLOCK, block), first, open.mask(), par.level);
+                Ok(())
+            })?;
+            Ok(states.into_iter().map(|(_, top)| top).collect())
+        })
     })
+}
+
+/// Blocks of a sample, and how many there must be of all for one.
+const SAMPLE: usize = 4;
+const ENOUGH: usize = 64;
+
+/// The k best of what `sweep` offers of n rows, or all if there are fewer: it is given the first rows of blocks of `step`
+/// rows, and what each thread starts with. First it is given a few blocks, the last one among them, to guess the bar by; to
+/// start threads for these takes longer than they do.
+pub(crate) fn best_of<T: Real>(
+    (n, step): (usize, usize),
+    k: usize,
+    par: Par<'_>,
+    sweep: impl Fn(StepBy<Range<usize>>, TopK<T>, Par<'_>) -> Result<Vec<TopK<T>>, Error>,
+) -> Result<Picks<T>, Error> {
+    let blocks = n / step;
+    let few = k * 2 * SAMPLE / blocks.max(1) + 16;
+    if blocks >= ENOUGH && few < SAMPLE * step / 2 {
+        let stride = blocks / SAMPLE * step;
+        let sample = (stride - step..n).step_by(stride);
+        let sample = match sweep(sample, TopK::new(few), Par { threads: 1, ..par }) {
+            // The first of all faulty rows is found below.
+            Err(Error::Row { .. }) => Picks { indices: Vec::new(), values: Vec::new() },
+            sample => TopK::merge(sample?.into_iter()),
+        };
+        if let Some(&last) = sample.values.get(few - 1) {
+            let last = last.to_f64();
+            let below = last - last.abs() * 2.0 * T::EPSILON.to_f64() - T::TINY.to_f64();
+            let top = TopK { bar: Some(T::from_f64(below)), ..TopK::new(k) };
+            let best = TopK::merge(sweep((0..n).step_by(step), top, par)?.into_iter());
+            if best.indices.len() == k {
+                return Ok(best);
+            }
+        }
+    }
+    Ok(TopK::merge(sweep((0..n).step_by(step), TopK::new(k), par)?.into_iter()))
 }
 
 /// Candidates for the k largest, offered in the order of their indices.
@@ -52,7 +95,7 @@ pub(crate) struct TopK<T> {
     indices: Vec<usize>,
     /// Room to sort scores in.
     sorted: Vec<T>,
-    /// The k-th largest of all that was kept at the last tidying: nothing that is not above it can be picked.
+    /// The k-th largest of all that was kept at the last tidying, or a guess: nothing that is not above it is kept.
     bar: Option<T>,
 }
 
@@ -61,7 +104,7 @@ impl<T: Real> TopK<T> {
         Self { k, scores: Vec::new(), indices: Vec::new(), sorted: Vec::new(), bar: None }
     }
 
-    /// What a score must exceed to be picked, once k candidates are known.
+    /// What a score must exceed to be kept, if that is known or guessed.
     pub(crate) fn bar(&self) -> Option<T> {
         self.bar
     }
@@ -117,8 +160,11 @@ impl<T: Real> TopK<T> {
             part.scores.into_iter().zip(part.indices)
         });
         let mut all: Vec<(T, usize)> = all.collect();
+        if all.len() > k {
+            all.select_nth_unstable_by(k, best_first);
+            all.truncate(k);
+        }
         all.sort_unstable_by(best_first);
-        all.truncate(k);
         let (values, indices) = all.into_iter().unzip();
         Picks { indices, values }
     }
@@ -232,6 +278,23 @@ mod tests {
         for scores in [rising, vec![2.5; 300_000]] {
             let picks = top_k(&Rows::of(&scores, 1), 700, &Open::default(), par).unwrap();
             assert_eq!(picks.indices, reference(&scores, 700, &available));
+        }
+    }
+
+    #[test]
+    fn a_sample_that_is_not_like_the_rest_is_no_trap() {
+        let n = 1_000_000;
+        let available = vec![1; n];
+        // The sample's best are the only ones above the guess; rows of all kinds; and equal rows, of which the first count.
+        let high: Vec<f32> = (0..n).map(|i| if i < n - 500 { (i % 1000) as f32 } else { 1e6 }).collect();
+        let mixed: Vec<f32> = (0..n).map(|i| (i * 7919 % 1_000_003) as f32 - 5e5).collect();
+        let few: Vec<f32> = (0..n).map(|i| (i % 3) as f32).collect();
+        for scores in [high, mixed, few] {
+            for threads in [1, 2] {
+                let par = Par { threads, ..Par::serial() };
+                let picks = top_k(&Rows::of(&scores, 1), 1000, &Open::default(), par).unwrap();
+                assert_eq!(picks.indices, reference(&scores, 1000, &available));
+            }
         }
     }
 }
