@@ -12,8 +12,8 @@ mod top_k;
 
 pub use open::{Groups, Open};
 pub use power::power;
-pub(crate) use top_k::{TopK, best_of};
 pub use top_k::top_k;
+pub(crate) use top_k::{TopK, best_of};
 
 /// Work done by a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::pool::{InOrder, Par};
 use crate::real::{Real, all_lanes};
 use crate::row_sums::{OverRow, Squares, each_row, padded, room};
 use crate::rows::Rows;
-use crate::simd::{Kernel, Level, aligned, dispatch, prefetch};
+use crate::simd::{Kernel, Level, aligned, dispatch};
 use crate::sum::Sum;
 
 /// A similarity whose mean is a matter of the mean row.
@@ -183,7 +183,7 @@ impl<T: Real> Kernel for SumRows<'_, T> {
         let (high, rest) = rest.split_at_mut(width);
         let (low, room) = rest.split_at_mut(width);
         let mut careful = vec![0.0; d];
-        for (number, group) in rows.chunks(T::LANES * d).enumerate() {
+        for group in rows.chunks(T::LANES * d) {
             let count = group.len() / d;
             let mut scales = T::splat(simd, T::ONE);
             if scaled {
@@ -195,13 +195,8 @@ impl<T: Real> Kernel for SumRows<'_, T> {
                 }
             }
             // Row by row, as memory is read: column by column it comes at half the speed.
-            for (r, (row, &scale)) in group.chunks_exact(d).zip(scales.as_slice()).enumerate() {
+            for (row, &scale) in group.chunks_exact(d).zip(scales.as_slice()) {
                 let scale = T::splat(simd, scale);
-                if scaled {
-                    // What is near is read again here, and memory would rest meanwhile.
-                    let next = (number + 1) * T::LANES * d + r * d;
-                    prefetch(rows, next..next + d);
-                }
                 for (at, sum) in (0..d).step_by(T::LANES).zip(here.chunks_exact_mut(T::LANES)) {
                     let mut x = padded(simd, &row[at..]);
                     if let Some(origin) = origin {
