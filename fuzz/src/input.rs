@@ -3,8 +3,8 @@
 use querist_core::pool::Par;
 use querist_core::simd::Level;
 
-/// Gives the bytes as they are, and once these are used up, random ones that follow from them: a short input is a case as rich
-/// as a long one.
+/// Gives the bytes as they are, and once these are used up, random ones that follow from them: a short input
+/// is a case as rich as a long one.
 pub(crate) struct Input<'a> {
     rest: &'a [u8],
     state: u64,

@@ -90,7 +90,8 @@ impl Layout {
         unsafe { Rows::new(start, (n, c), (self.strides[1], self.strides[2]), format.stored, format.swapped) }
     }
 
-    /// All matrices, as the door hands them over: also as one of long rows where all numbers of a row lie side by side.
+    /// All matrices, as the door hands them over: also as one of long rows where all numbers of a row lie
+    /// side by side.
     pub(crate) fn members<T: Real>(&self, format: Format) -> Members<'_, T> {
         let [m, n, c] = self.shape;
         let members = Members::new((0..m).map(|i| self.rows(i, format)).collect());

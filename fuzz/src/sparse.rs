@@ -73,7 +73,8 @@ fn check<T: Real>(input: &mut Input<'_>, bytes: usize) {
         (got, expected) => panic!("expected {expected:?}, got {got:?}"),
     }
 
-    // Whose squares neither overflow nor vanish, which the plain way does not foresee; overlapping numbers may be any.
+    // Whose squares neither overflow nor vanish, which the plain way does not foresee; overlapping numbers
+    // may be any.
     let is_plain = given.iter().all(|&x| x == 0.0 || (1e-3..1e3).contains(&x.abs()));
     let sparse = Sparse { data: rows, columns, starts, width };
     let mut out = vec![T::ZERO; sparse.len()];

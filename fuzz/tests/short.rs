@@ -1,4 +1,5 @@
-//! The short run: every target with the inputs that are kept in `seeds`, and with random ones that are the same each time.
+//! The short run: every target with the inputs that are kept in `seeds`, and with random ones that are the
+//! same each time.
 
 use std::fs;
 use std::path::Path;

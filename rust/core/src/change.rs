@@ -1,10 +1,12 @@
-//! How much a label would change a Bayesian linear model: the fall of its mean predictive variance over the pool, which is
-//! the expected squared error that the label takes away (A-optimality; Cohn, Ghahramani & Jordan 1996).
+//! How much a label would change a Bayesian linear model: the fall of its mean predictive variance over the
+//! pool, which is the expected squared error that the label takes away (A-optimality; Cohn, Ghahramani &
+//! Jordan 1996).
 //!
-//! With the posterior covariance S and the noise variance σ², labelling x turns S into S − S x xᵀ S / (σ² + xᵀ S x), and the mean over the
-//! pool of uᵀ S u falls by xᵀ G x / (σ² + xᵀ S x), G = S M S, M = mean u uᵀ. So all gains are two quadratic forms a row,
-//! O(n d²), and no refit. The greedy batch keeps a = xᵀ G x and b = xᵀ S x of all rows and downdates them after each pick:
-//! two products a row, O(n d) a pick. Float64 throughout: the forms are differences of nearly equal ones after many labels.
+//! With the posterior covariance S and the noise variance σ², labelling x turns S into S − S x xᵀ S / (σ² +
+//! xᵀ S x), and the mean over the pool of uᵀ S u falls by xᵀ G x / (σ² + xᵀ S x), G = S M S, M = mean u uᵀ.
+//! So all gains are two quadratic forms a row, O(n d²), and no refit. The greedy batch keeps a = xᵀ G x and b
+//! = xᵀ S x of all rows and downdates them after each pick: two products a row, O(n d) a pick. Float64
+//! throughout: the forms are differences of nearly equal ones after many labels.
 
 use fearless_simd::Simd;
 

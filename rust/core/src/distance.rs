@@ -1,10 +1,11 @@
 //! Squared distances of all pairs of rows, from the products of `tile.rs`.
 //!
-//! ‖x − y‖² = ‖x‖² + ‖y‖² − 2 x·y cancels where x and y are near each other, compared with their distance from the origin.
-//! Two things keep that harmless. Rows are centred first, so that "the origin" is in the middle of the pool. And a pair whose
-//! result is under [`Real::NEAR`] of ‖x‖² + ‖y‖² is computed again as Σ (x − y)² from the rows as they were given:
-//! duplicates are at exactly 0, and every other squared distance is right to a few eps / NEAR, 10^-5 in float32, of itself. In most
-//! pools such pairs are rare; in one that is nothing but tight clusters far apart they cost up to six times the product.
+//! ‖x − y‖² = ‖x‖² + ‖y‖² − 2 x·y cancels where x and y are near each other, compared with their distance
+//! from the origin. Two things keep that harmless. Rows are centred first, so that "the origin" is in the
+//! middle of the pool. And a pair whose result is under [`Real::NEAR`] of ‖x‖² + ‖y‖² is computed again as Σ
+//! (x − y)² from the rows as they were given: duplicates are at exactly 0, and every other squared distance
+//! is right to a few eps / NEAR, 10^-5 in float32, of itself. In most pools such pairs are rare; in one that
+//! is nothing but tight clusters far apart they cost up to six times the product.
 
 use std::ops::Range;
 
@@ -35,7 +36,8 @@ impl<T: Real> Space<T> {
     }
 }
 
-/// The mean of up to 1024 finite rows spread over a matrix: near enough to its middle, and the same whatever the threads.
+/// The mean of up to 1024 finite rows spread over a matrix: near enough to its middle, and the same whatever
+/// the threads.
 pub(crate) fn middle<T: Real>(rows: &Rows<'_, T>) -> Vec<T> {
     let step = rows.len().div_ceil(1024).max(1);
     let mut sums = vec![0.0; rows.width()];
@@ -58,7 +60,8 @@ pub(crate) struct Block<T> {
     given: Vec<T>,
     /// As they are multiplied: centred, or of length 1.
     rows: Vec<T>,
-    /// The squared norms of these, +∞ for rows that only fill the last vector: these are infinitely far from everything.
+    /// The squared norms of these, +∞ for rows that only fill the last vector: these are infinitely far from
+    /// everything.
     norms: Vec<T>,
     packed: Packed<T>,
     d: usize,
@@ -104,8 +107,8 @@ impl<T: Real> Block<T> {
         self.prepare(space, level).map_err(|(row, fault)| at(argument, which.nth(row).unwrap_or(row), fault))
     }
 
-    /// Makes rows what they are multiplied as. Fails for the first row whose squared norm is no finite number, or so large
-    /// that a squared distance, up to four times as much, might not be.
+    /// Makes rows what they are multiplied as. Fails for the first row whose squared norm is no finite
+    /// number, or so large that a squared distance, up to four times as much, might not be.
     fn prepare(&mut self, space: &Space<T>, level: Level) -> Result<(), (usize, Fault)> {
         let d = self.d;
         self.given.clear();
@@ -185,8 +188,9 @@ pub(crate) fn unit_rows<T: Real>(rows: &mut [T], d: usize, level: Level) {
     dispatch(level, Scaled { rows, d, norms: &norms });
 }
 
-/// Scales a row to length 1, unless it is 0: first by a power of 2, which rounds nothing; squares are added in 8 sums over
-/// every eighth coordinate, then as a tree. No operation is fused, so that the bits are the same at every level.
+/// Scales a row to length 1, unless it is 0: first by a power of 2, which rounds nothing; squares are added
+/// in 8 sums over every eighth coordinate, then as a tree. No operation is fused, so that the bits are the
+/// same at every level.
 pub(crate) fn normalise(row: &mut [f64], level: Level) {
     dispatch(level, Normalised(row));
 }

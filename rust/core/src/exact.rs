@@ -1,8 +1,8 @@
 //! Distances that decide, in float64.
 //!
-//! What a tile says of a distance is right to some eps; where one row is to be preferred to another, the distance is computed
-//! again from the stored numbers, widened, uncentred and in difference form, in one order that `tests/reference_select.py`
-//! repeats bit for bit.
+//! What a tile says of a distance is right to some eps; where one row is to be preferred to another, the
+//! distance is computed again from the stored numbers, widened, uncentred and in difference form, in one
+//! order that `tests/reference_select.py` repeats bit for bit.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, f64x8};
@@ -40,9 +40,9 @@ impl Metric {
     }
 }
 
-/// Σ (x − y)² of many rows with one, in float64: d = x − y; s += d · d, each operation rounded and none fused, in 8 sums over
-/// every eighth coordinate, which are then added as a tree (the second half to the first, three times). So the bits are
-/// the same at every SIMD level, and numpy can repeat them.
+/// Σ (x − y)² of many rows with one, in float64: d = x − y; s += d · d, each operation rounded and none
+/// fused, in 8 sums over every eighth coordinate, which are then added as a tree (the second half to the
+/// first, three times). So the bits are the same at every SIMD level, and numpy can repeat them.
 struct Exactly<'a, R, F> {
     rows: R,
     row: &'a [f64],

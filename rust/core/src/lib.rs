@@ -1,7 +1,7 @@
 //! # querist-core
 //!
-//! The acquisition scorer for active learning: which unlabelled items are worth a person's time. No Python here: numbers
-//! in, numbers out. The Python package `querist` is a thin layer around this crate.
+//! The acquisition scorer for active learning: which unlabelled items are worth a person's time. No Python
+//! here: numbers in, numbers out. The Python package `querist` is a thin layer around this crate.
 //!
 //! ```text
 //!             Rows ──► score ──────────► one number a row ──► select ──► Picks
@@ -21,9 +21,9 @@
 //!   [`tile`], `distance`, [`exact`]):
 //!   strides, logarithms, lanes, pairs and threads; no formula's name. All `unsafe` is here.
 //!
-//! The bits of a result depend on nothing but the input: not on threads, blocks or memory layout, nor, among levels
-//! with fused multiply-add, on the SIMD level. Sums along a row are laid out in 64-byte lanes whatever the register width, and
-//! parts that threads bring are added in the order of their numbers.
+//! The bits of a result depend on nothing but the input: not on threads, blocks or memory layout, nor, among
+//! levels with fused multiply-add, on the SIMD level. Sums along a row are laid out in 64-byte lanes whatever
+//! the register width, and parts that threads bring are added in the order of their numbers.
 //!
 //! ```
 //! use querist_core::{pool::Par, rows::Rows, score::{Request, Score, scores}};

@@ -1,8 +1,8 @@
 //! The predictions of a committee: m matrices of n rows, in any layout, read in place.
 //!
-//! Any array of three axes is m matrices of n rows with the same strides. If all numbers of a row, those of all members,
-//! also lie side by side, they are one matrix of long rows, which is read and turned at once; this is faster, and
-//! changes no bit.
+//! Any array of three axes is m matrices of n rows with the same strides. If all numbers of a row, those of
+//! all members, also lie side by side, they are one matrix of long rows, which is read and turned at once;
+//! this is faster, and changes no bit.
 
 use std::ops::Range;
 
@@ -173,8 +173,8 @@ impl<T: Real> Block<'_, T> {
         }
     }
 
-    /// Asks for the share of member i of the LANES rows behind those from `first` on: a share at a time, as a burst of
-    /// requests would wait for itself.
+    /// Asks for the share of member i of the LANES rows behind those from `first` on: a share at a time, as a
+    /// burst of requests would wait for itself.
     #[inline(always)]
     pub(crate) fn prefetch(&self, first: usize, i: usize) {
         let share = T::LANES * self.c;

@@ -6,8 +6,9 @@
 //! A start costs about 50 µs and is paid only where the work is far larger. Road not taken: rayon, whose pool does
 //! not survive a fork (rayon#708).
 //!
-//! Jobs are blocks of rows and each output element belongs to one job, so that no result depends on which thread
-//! did what; where jobs add to the same numbers, `InOrder` does it in the order of the jobs. Between its jobs the caller's thread asks every 50 ms whether to go on.
+//! Jobs are blocks of rows and each output element belongs to one job, so that no result depends on which
+//! thread did what; where jobs add to the same numbers, `InOrder` does it in the order of the jobs. Between
+//! its jobs the caller's thread asks every 50 ms whether to go on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -114,7 +115,8 @@ pub(crate) struct InOrder<A, P> {
     state: Mutex<Parts<A, P>>,
 }
 
-/// A whole, the number of the part that it waits for, and those that came before their turn: hardly more than threads.
+/// A whole, the number of the part that it waits for, and those that came before their turn: hardly more than
+/// threads.
 #[derive(Debug)]
 struct Parts<A, P> {
     whole: A,
@@ -163,7 +165,8 @@ struct Crew {
 }
 
 impl Crew {
-    /// Whether there is to be another job. One in hand is always finished, so that of several bad ones the first is found.
+    /// Whether there is to be another job. One in hand is always finished, so that of several bad ones the
+    /// first is found.
     fn goes_on(&self) -> bool {
         !self.halt.load(Ordering::Relaxed)
     }

@@ -5,21 +5,21 @@
 //! coefficient rounded before the next is fitted.
 //!
 //! **Logarithm.** x = 2^e m with m in [√½, √2); log2 x = e + f P(f), f = m − 1 (exact). Near 1, e is 0 and f P(f)
-//! is relatively accurate, which is what entropy needs of a nearly certain row. It is returned in units of 2^-23
-//! (2^-52 in float64): the exponent is then the masked bits themselves converted to a float, one shift less, and
-//! the caller multiplies by ln 2 once for a whole sum. P of degree 8 (19) is right to 0.5 (0.5) half-ulps. A table of 16
-//! reciprocals (as in musl) needs four multiply-adds less, but two permutes and an index more: 17 against 20
-//! instructions for 16 lanes, and a table lookup has no good form below AVX-512. A zero gives a finite number,
-//! so that 0 · log 0 is 0 without a branch; a subnormal is not normalised (see `entropy.rs`, which recomputes
-//! the rows where that could show).
+//! is relatively accurate, which is what entropy needs of a nearly certain row. It is returned in units of
+//! 2^-23 (2^-52 in float64): the exponent is then the masked bits themselves converted to a float, one shift
+//! less, and the caller multiplies by ln 2 once for a whole sum. P of degree 8 (19) is right to 0.5 (0.5)
+//! half-ulps. A table of 16 reciprocals (as in musl) needs four multiply-adds less, but two permutes and an
+//! index more: 17 against 20 instructions for 16 lanes, and a table lookup has no good form below AVX-512. A
+//! zero gives a finite number, so that 0 · log 0 is 0 without a branch; a subnormal is not normalised (see
+//! `entropy.rs`, which recomputes the rows where that could show).
 //!
 //! **Exponential.** x = k ln 2 + r, |r| ≤ ½ ln 2; exp r by a polynomial of degree 6 (12), scaled by 2^k. k is
 //! rounded by adding 1.5 * 2^23 (2^52), which leaves it in the last bits, where a shift makes 2^k of it. There is no
 //! gradual underflow: arguments stop at the smallest normal number.
 //!
 //! **Divergence.** u ln u − u + 1, the term of a Kullback-Leibler divergence, from the same splitting of u = 2^e (1 + f):
-//! 2^e f² R(f) + u e ln 2 + (1 − 2^e). Near u = 1, e is 0, the rest vanishes, and f is what the caller knows of u − 1,
-//! which u itself has rounded away. R of degree 6 (17) is right to 4.7 (2) half-ulps.
+//! 2^e f² R(f) + u e ln 2 + (1 − 2^e). Near u = 1, e is 0, the rest vanishes, and f is what the caller knows
+//! of u − 1, which u itself has rounded away. R of degree 6 (17) is right to 4.7 (2) half-ulps.
 
 use std::fmt::Debug;
 use std::ops::{Mul, Sub};
@@ -89,8 +89,8 @@ pub trait Real:
     /// e^x for x from [`EXP_MIN`](Real::EXP_MIN) to 0.
     fn exp<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
 
-    /// u ln u − u + 1 of a ratio u ≥ 0 whose u − 1 is known better than u tells: never negative beyond rounding, 0 for
-    /// `excess` 0, relatively accurate near 1.
+    /// u ln u − u + 1 of a ratio u ≥ 0 whose u − 1 is known better than u tells: never negative beyond
+    /// rounding, 0 for `excess` 0, relatively accurate near 1.
     fn divergence<S: Simd>(simd: S, u: Self::Lanes<S>, excess: Self::Lanes<S>) -> Self::Lanes<S>;
 
     /// Turns [`LANES`](Real::LANES) rows of c numbers: those of column j go to `columns[LANES * j..]`, whose length
@@ -133,8 +133,8 @@ pub trait Real:
     }
 }
 
-/// A polynomial by Horner's rule. Even and odd powers apart have half the latency, which other lanes hide anyway, for a
-/// multiplication more: entropy took 1.06 times as long.
+/// A polynomial by Horner's rule. Even and odd powers apart have half the latency, which other lanes hide
+/// anyway, for a multiplication more: entropy took 1.06 times as long.
 #[inline(always)]
 fn polynomial<T: Real, S: Simd>(simd: S, coefficients: &[T], x: T::Lanes<S>) -> T::Lanes<S> {
     let top = coefficients.len() - 1;

@@ -1,7 +1,7 @@
 //! Sums along rows of any length, many rows at once.
 //!
-//! A row is read 64 bytes at a time and leaves a sum in each lane. Folding these row by row would go number by number, so
-//! the lanes of 16 rows are kept, turned, and added up together.
+//! A row is read 64 bytes at a time and leaves a sum in each lane. Folding these row by row would go number
+//! by number, so the lanes of 16 rows are kept, turned, and added up together.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;

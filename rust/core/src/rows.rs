@@ -1,9 +1,9 @@
 //! A borrowed matrix of any memory layout, read as contiguous rows.
 //!
-//! [`Rows::read`] hands out rows in place where they lie side by side, and otherwise gathers them into a small
-//! block of the calling thread: any signed byte strides, misaligned, in the other byte order, float16 and
-//! bfloat16 widened, sparse rows (CSR) filled up with zeros. So no kernel knows about layout, layout cannot change a bit of a result, and nothing the size
-//! of the input is ever copied.
+//! [`Rows::read`] hands out rows in place where they lie side by side, and otherwise gathers them into a
+//! small block of the calling thread: any signed byte strides, misaligned, in the other byte order, float16
+//! and bfloat16 widened, sparse rows (CSR) filled up with zeros. So no kernel knows about layout, layout
+//! cannot change a bit of a result, and nothing the size of the input is ever copied.
 
 pub mod integers;
 
@@ -40,7 +40,8 @@ pub struct Rows<'a, T> {
     column_stride: isize,
     stored: Stored,
     swapped: bool,
-    /// Where numbers belong, if only those that are not 0 are stored: then number j is `j * row_stride` from the start.
+    /// Where numbers belong, if only those that are not 0 are stored: then number j is `j * row_stride` from
+    /// the start.
     sparse: Option<Csr<'a>>,
     borrow: PhantomData<&'a [T]>,
 }
@@ -87,8 +88,9 @@ impl<'a, T: Real> Rows<'a, T> {
         }
     }
 
-    /// Rows in CSR form, read as if they were dense: `data` has one number a row, and there is one more of `starts` than rows.
-    /// A column that is there twice counts as the sum. O(nnz), to see that all numbers belong somewhere.
+    /// Rows in CSR form, read as if they were dense: `data` has one number a row, and there is one more of
+    /// `starts` than rows. A column that is there twice counts as the sum. O(nnz), to see that all numbers
+    /// belong somewhere.
     ///
     /// # Errors
     /// [`Error::Shape`] if `starts` does not rise or a column is not below `width`.
@@ -129,8 +131,9 @@ impl<'a, T: Real> Rows<'a, T> {
     /// Rows anywhere in memory.
     ///
     /// # Safety
-    /// For each i < n and j < width, the bytes of an element as `stored` says (2 for `Half` and `Brain`, 4 for `Single`)
-    /// at `start + i * row_stride + j * column_stride` must be readable for `'a`. They need not be aligned.
+    /// For each i < n and j < width, the bytes of an element as `stored` says (2 for `Half` and `Brain`, 4
+    /// for `Single`) at `start + i * row_stride + j * column_stride` must be readable for `'a`. They need not
+    /// be aligned.
     #[must_use]
     pub unsafe fn new(
         start: *const u8,

@@ -320,8 +320,8 @@ impl<T: Real, S: Simd> How<'_, T, S> {
     }
 }
 
-/// One of the ways to score a group of rows: one kernel does each, as choosing for each group would cost short rows more than
-/// computing.
+/// One of the ways to score a group of rows: one kernel does each, as choosing for each group would cost
+/// short rows more than computing.
 trait Path {
     /// Leaves the scores in the places `rows` of `out`; returns the rows that must be looked at exactly, a bit each.
     fn group<T: Real, S: Simd>(

@@ -74,8 +74,8 @@ impl Level {
     }
 }
 
-/// The rest of a buffer from its first 64-byte boundary on: lanes that lie across two cache lines cost twice (1.2 times
-/// the whole of a score, seen or not seen by the luck of the allocator).
+/// The rest of a buffer from its first 64-byte boundary on: lanes that lie across two cache lines cost twice
+/// (1.2 times the whole of a score, seen or not seen by the luck of the allocator).
 #[inline(always)]
 pub(crate) fn aligned<T>(buffer: &mut [T]) -> &mut [T] {
     let ahead = buffer.as_ptr().align_offset(64).min(buffer.len());
@@ -104,15 +104,15 @@ pub(crate) fn prefetch<T>(numbers: &[T], range: std::ops::Range<usize>) {
 pub trait Kernel {
     /// What it leaves.
     type Output;
-    /// Whether 64-byte registers gain it anything. What waits for memory or goes row by row is as fast with those of AVX2,
-    /// and then there is one copy less of it.
+    /// Whether 64-byte registers gain it anything. What waits for memory or goes row by row is as fast with
+    /// those of AVX2, and then there is one copy less of it.
     const WIDE: bool = true;
     /// Does the work; to be `#[inline(always)]`, like all that it calls with lanes in hand.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// Whether these lanes are those of machines without AVX2, which hardly anyone has: one kernel does there, where others have
-/// one for each case.
+/// Whether these lanes are those of machines without AVX2, which hardly anyone has: one kernel does there,
+/// where others have one for each case.
 #[inline(always)]
 pub(crate) fn is_rare<S: Simd>(simd: S) -> bool {
     cfg!(target_arch = "x86_64") && Level::of(simd) == Level::Baseline
@@ -137,8 +137,8 @@ pub fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     }
 }
 
-/// Runs a kernel at the level of every x86-64. It needs no feature that its caller lacks, and so would be inlined, and
-/// optimised anew, wherever a kernel is called.
+/// Runs a kernel at the level of every x86-64. It needs no feature that its caller lacks, and so would be
+/// inlined, and optimised anew, wherever a kernel is called.
 #[inline(never)]
 #[cfg(target_arch = "x86_64")]
 fn baseline<K: Kernel>(simd: fearless_simd::Sse2, kernel: K) -> K::Output {

@@ -1,17 +1,17 @@
 //! Sums that keep their digits.
 //!
-//! Numbers are added in lanes, in blocks of [`BLOCK`]; the sum of a block is added to a running total that keeps
-//! what rounding loses (Dekker's fast two-sum: half an addition more for each number). So the error does not grow with
-//! the number of terms. Equal terms are the worst case of plain summation, not the best one: all roundings go the same
-//! way. Where a sum is folded, it is folded in float64, in a fixed tree.
+//! Numbers are added in lanes, in blocks of [`BLOCK`]; the sum of a block is added to a running total that
+//! keeps what rounding loses (Dekker's fast two-sum: half an addition more for each number). So the error
+//! does not grow with the number of terms. Equal terms are the worst case of plain summation, not the best
+//! one: all roundings go the same way. Where a sum is folded, it is folded in float64, in a fixed tree.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use crate::real::Real;
 
-/// Additions between two closings of a sum. With 8, a large term and fifteen small ones that all round the same way left an
-/// entropy 4.3 ULP off.
+/// Additions between two closings of a sum. With 8, a large term and fifteen small ones that all round the
+/// same way left an entropy 4.3 ULP off.
 pub(crate) const BLOCK: usize = 6;
 
 /// A running sum in each lane.

@@ -1,17 +1,19 @@
 //! All pairs of the rows of two matrices, tile by tile, never stored.
 //!
-//! The products Σ x y of the rows of two blocks are computed eight rows at a time, and each such strip is handed to an
-//! epilogue, which reduces it while it is in the first-level cache. `distance.rs` makes distances of them.
+//! The products Σ x y of the rows of two blocks are computed eight rows at a time, and each such strip is
+//! handed to an epilogue, which reduces it while it is in the first-level cache. `distance.rs` makes
+//! distances of them.
 //!
 //! **Order.** A sum runs over k = 0, 1, …, by multiply-add, in blocks of 128 that are then added. No blocking of
 //! rows changes it, so that the bits depend neither on threads nor on the SIMD level (with fused multiply-add).
 //!
 //! **Shape.** On AVX-512, 8 rows × 3 vectors of columns fill 24 of 32 registers: 24 multiply-adds for 11 loads. On 16
-//! registers it is 4 rows × 1 vector (two registers). The columns are packed once for a block, 64 bytes for each k;
-//! rows are read where they are. Measured (Zen 4, one core, d = 128): 117 GFlop/s in float32, 98 % of what the
-//! multiply-add units can do; the crates `gemm` and `matrixmultiply` give back a stored matrix and leave the order of the
-//! sum open, and so were not an alternative. Road not taken: Σ (x − y)² in the tile instead of a product, which
-//! would need no care for cancellation; the subtractions share the ports, and it runs at 63 GFlop/s.
+//! registers it is 4 rows × 1 vector (two registers). The columns are packed once for a block, 64 bytes for
+//! each k; rows are read where they are. Measured (Zen 4, one core, d = 128): 117 GFlop/s in float32, 98 % of
+//! what the multiply-add units can do; the crates `gemm` and `matrixmultiply` give back a stored matrix and
+//! leave the order of the sum open, and so were not an alternative. Road not taken: Σ (x − y)² in the tile
+//! instead of a product, which would need no care for cancellation; the subtractions share the ports, and it
+//! runs at 63 GFlop/s.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -31,8 +33,9 @@ const DEPTH: usize = 128;
 
 /// What becomes of a strip.
 pub(crate) trait Epilogue<T: Real> {
-    /// `pairs` holds up to [`STRIP`] rows of `width` numbers, those of the rows from `first` on of the left block with all
-    /// rows of the right block. `width` is a multiple of the lanes; what lies beyond the right block's rows means nothing.
+    /// `pairs` holds up to [`STRIP`] rows of `width` numbers, those of the rows from `first` on of the left
+    /// block with all rows of the right block. `width` is a multiple of the lanes; what lies beyond the right
+    /// block's rows means nothing.
     fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [T], width: usize);
 }
 
@@ -40,8 +43,8 @@ pub(crate) trait Epilogue<T: Real> {
 pub(crate) fn side<T: Real>(d: usize) -> usize {
     let columns = 3 * T::LANES;
     let rows_in = |bytes: usize| bytes / (d.max(1) * size_of::<T>()) / columns * columns;
-    // Packed columns of half a megabyte stay in the second-level cache. Of many coordinates that would be so few rows that
-    // packing them costs as much as the products: then they come from the third level.
+    // Packed columns of half a megabyte stay in the second-level cache. Of many coordinates that would be so
+    // few rows that packing them costs as much as the products: then they come from the third level.
     rows_in(1 << 19).max(rows_in(1 << 22).min(240)).clamp(columns, 480)
 }
 
@@ -204,7 +207,8 @@ fn block<T: Real, S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// The products of all rows of two matrices, n × m: for tests and benches, as everything else reduces pairs on the way.
+/// The products of all rows of two matrices, n × m: for tests and benches, as everything else reduces pairs
+/// on the way.
 ///
 /// # Errors
 /// [`Error::Shape`]; [`Error::Stopped`].

@@ -149,7 +149,8 @@ pub(crate) fn mask(given: Option<&Bound<'_, PyAny>>, n: usize, argument: &str) -
     }
 }
 
-/// Quotas, as `querist._quota` makes them: for each row the place of its group, and for each group how many can be picked.
+/// Quotas, as `querist._quota` makes them: for each row the place of its group, and for each group how many
+/// can be picked.
 pub(crate) type Quota<'py> = (Bound<'py, PyArray1<u32>>, Vec<usize>);
 
 /// What can be picked.

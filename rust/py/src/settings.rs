@@ -46,7 +46,8 @@ pub(crate) fn threads_for(size: usize) -> PyResult<usize> {
     if size <= ONE_THREAD { Ok(1) } else { threads() }
 }
 
-/// In this order: `set_num_threads`, `QUERIST_NUM_THREADS`, `OMP_NUM_THREADS`, the processors that this process may use.
+/// In this order: `set_num_threads`, `QUERIST_NUM_THREADS`, `OMP_NUM_THREADS`, the processors that this
+/// process may use.
 fn threads() -> PyResult<usize> {
     let set = THREADS.load(Ordering::Relaxed);
     if set > 0 {

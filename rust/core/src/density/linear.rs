@@ -1,12 +1,12 @@
 //! Densities that need the mean row only.
 //!
-//! A mean over u of something linear in u is that thing of the mean: mean cos(x, u) = x̂ · mean(û), mean x·u = x · mean(u).
-//! Squared distances too: mean ‖x − u‖² = ‖x − μ‖² + mean ‖u − μ‖², sums of squares about the mean, with no cancellation
-//! wherever the pool lies. So O(n d) and two reads do what O(n² d) does elsewhere.
+//! A mean over u of something linear in u is that thing of the mean: mean cos(x, u) = x̂ · mean(û), mean x·u
+//! = x · mean(u). Squared distances too: mean ‖x − u‖² = ‖x − μ‖² + mean ‖u − μ‖², sums of squares about the
+//! mean, with no cancellation wherever the pool lies. So O(n d) and two reads do what O(n² d) does elsewhere.
 //!
-//! The mean is added up 16 rows at once, then by blocks of rows in their order, in float64. It is rounded to the
-//! element type before it is used, and for distances what that left is put back: with a the rounded mean and δ = μ − a,
-//! mean ‖x − u‖² = Σ t (t − 2 δ) + mean ‖u − a‖², t = x − a.
+//! The mean is added up 16 rows at once, then by blocks of rows in their order, in float64. It is rounded to
+//! the element type before it is used, and for distances what that left is put back: with a the rounded mean
+//! and δ = μ − a, mean ‖x − u‖² = Σ t (t − 2 δ) + mean ‖u − a‖², t = x − a.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -46,8 +46,8 @@ pub struct Options {
 /// Numbers that a thread takes at a time.
 const STEP: usize = 1 << 15;
 
-/// The density of each row among the rows of `reference`, or of its own set: the mean similarity, or 1 / (1 + the mean
-/// squared distance). O(n d), two reads, O(d) memory.
+/// The density of each row among the rows of `reference`, or of its own set: the mean similarity, or 1 / (1 +
+/// the mean squared distance). O(n d), two reads, O(d) memory.
 ///
 /// # Errors
 /// [`Error::Row`] for the first row that is not finite; [`Error::Shape`]; [`Error::Stopped`].
@@ -390,7 +390,8 @@ impl<T: Real> Kernel for Compare<'_, T> {
     }
 }
 
-/// Mean cosines of rows whose squared norm over- or underflows, in float64; 0 for zeros, which are not like themselves.
+/// Mean cosines of rows whose squared norm over- or underflows, in float64; 0 for zeros, which are not like
+/// themselves.
 #[cold]
 #[inline(never)]
 fn careful_cosines<T: Real>(group: &[T], d: usize, mean: &[T], bits: u64, value: &mut [T], own: &mut [T]) {

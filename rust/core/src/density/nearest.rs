@@ -1,10 +1,11 @@
-//! Density by the k nearest neighbours: 1 / their mean distance (Loftsgaarden & Quesenberry 1965; typicality of Hacohen
-//! et al. 2022).
+//! Density by the k nearest neighbours: 1 / their mean distance (Loftsgaarden & Quesenberry 1965; typicality
+//! of Hacohen et al. 2022).
 //!
-//! Each pair is computed once and offered to both of its rows. A job takes the bars of its rows (the k-th best distance so
-//! far) as they stand when it begins, notes the pairs under a bar, and gives them in when it ends; blocks with themselves
-//! go first, so that there is a bar for all others. The k best are those of a total order (distance, then index), and
-//! so do not depend on who came when. The distances of these k are then computed in float64.
+//! Each pair is computed once and offered to both of its rows. A job takes the bars of its rows (the k-th
+//! best distance so far) as they stand when it begins, notes the pairs under a bar, and gives them in when it
+//! ends; blocks with themselves go first, so that there is a bar for all others. The k best are those of a
+//! total order (distance, then index), and so do not depend on who came when. The distances of these k are
+//! then computed in float64.
 
 use std::cmp::Ordering;
 use std::iter;

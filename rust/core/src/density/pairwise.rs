@@ -1,8 +1,8 @@
 //! The mean over all pairs of a kernel of their distance (information density: Settles & Craven 2008).
 //!
-//! Within one set each pair is computed once: a block of pairs adds to its rows and, turned, to its columns. The parts of
-//! a row's sum come from blocks on different threads; `InOrder` adds them in the order of the blocks, so that the sum has the
-//! same bits for any number of threads.
+//! Within one set each pair is computed once: a block of pairs adds to its rows and, turned, to its columns.
+//! The parts of a row's sum come from blocks on different threads; `InOrder` adds them in the order of the
+//! blocks, so that the sum has the same bits for any number of threads.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -41,8 +41,8 @@ pub struct Request<'a> {
     pub squares: bool,
 }
 
-/// The mean similarity of each row to all rows of `reference`, or of its own set. Returns the sums of squares if they are
-/// asked for. O(n² d / 2) or O(n m d) time, O(n) memory.
+/// The mean similarity of each row to all rows of `reference`, or of its own set. Returns the sums of squares
+/// if they are asked for. O(n² d / 2) or O(n m d) time, O(n) memory.
 ///
 /// # Errors
 /// [`Error::Row`] for a row that is not finite; [`Error::Shape`]; [`Error::Stopped`].
@@ -118,8 +118,8 @@ fn within<T: Real>(
     Ok(sums.into_iter().flat_map(InOrder::into_whole).collect())
 }
 
-/// Sums over the pairs of each row with all rows of a reference set, and of their squares if asked for. Where `own` is
-/// given, row `own[j]` is reference row j itself, and the pair is left out.
+/// Sums over the pairs of each row with all rows of a reference set, and of their squares if asked for. Where
+/// `own` is given, row `own[j]` is reference row j itself, and the pair is left out.
 fn against<T: Real>(
     rows: &Rows<'_, T>,
     reference: &Rows<'_, T>,

@@ -1,7 +1,7 @@
 //! The densities of `linear.rs` for sparse rows (CSR), O(nnz), in float64 throughout.
 //!
-//! Sparse rows are not centred, which would make them dense: mean ‖x − u‖² is ‖x‖² + mean ‖u‖² − 2 x·μ here, right to some
-//! eps of ‖x‖² + mean ‖u‖².
+//! Sparse rows are not centred, which would make them dense: mean ‖x − u‖² is ‖x‖² + mean ‖u‖² − 2 x·μ here,
+//! right to some eps of ‖x‖² + mean ‖u‖².
 
 use std::fmt;
 use std::ops::Range;

@@ -5,13 +5,13 @@
 //! * consensus entropy, margin, least confidence: the row scores of q
 //! * vote entropy and variation ratio of the members' first choices (Dagan & Engelson 1995, Freeman 1965)
 //!
-//! All in one read, 16 rows at once, a row in each lane. H(q) − mean H(p) would be the cheapest way to BALD, and cancels:
-//! in float32, for members that differ by 10^-4, its median relative error is 29. Here
-//! KL(p ‖ q) = Σ q φ(p / q), φ(u) = u ln u − u + 1 ≥ 0, of which every term is relatively accurate, as p − q is computed
-//! before q is rounded: q = p₁ + s, s = Σ w (p − p₁), so p − q = (p − p₁) − s, and identical members give exactly 0. A first
-//! member that is far from the others costs no digits: then it makes the divergence as large as the rounding.
-//! Classes are taken in chunks, so that many of them do not leave the cache; within one, class by class, so that q and
-//! what belongs to it stay in registers.
+//! All in one read, 16 rows at once, a row in each lane. H(q) − mean H(p) would be the cheapest way to BALD,
+//! and cancels: in float32, for members that differ by 10^-4, its median relative error is 29. Here KL(p ‖ q)
+//! = Σ q φ(p / q), φ(u) = u ln u − u + 1 ≥ 0, of which every term is relatively accurate, as p − q is
+//! computed before q is rounded: q = p₁ + s, s = Σ w (p − p₁), so p − q = (p − p₁) − s, and identical members
+//! give exactly 0. A first member that is far from the others costs no digits: then it makes the divergence
+//! as large as the rounding. Classes are taken in chunks, so that many of them do not leave the cache; within
+//! one, class by class, so that q and what belongs to it stay in registers.
 
 use std::ops::Range;
 
@@ -96,8 +96,8 @@ pub struct CommitteeRequest<'a> {
 /// Scores every row: `out[s][i]` becomes score s of row i. O(n m c), one read, no memory but a block for each thread.
 ///
 /// # Errors
-/// [`Error::Row`] names the first row that is not valid, unless such rows score NaN; [`Error::Shape`] for no member, no
-/// class, weights or an output of another size; [`Error::Stopped`].
+/// [`Error::Row`] names the first row that is not valid, unless such rows score NaN; [`Error::Shape`] for no
+/// member, no class, weights or an output of another size; [`Error::Stopped`].
 pub fn committee_scores<T: Real>(
     members: &Members<'_, T>,
     request: &CommitteeRequest<'_>,
@@ -107,8 +107,8 @@ pub fn committee_scores<T: Real>(
     run(members, request, out, Vec::new(), par)
 }
 
-/// The first choice of each member: `out[i][r]` becomes the class that member i finds most likely for row r, the lower
-/// one of two that tie.
+/// The first choice of each member: `out[i][r]` becomes the class that member i finds most likely for row r,
+/// the lower one of two that tie.
 ///
 /// # Errors
 /// As [`committee_scores`]; a row that is not valid is an error, or has the vote −1.
@@ -201,8 +201,8 @@ struct Committee<'a, 'b, T> {
     lanes: &'a mut Vec<T>,
 }
 
-/// Lanes that are kept for each member: its KL divergence in this chunk, in all before, and what rounding left of that;
-/// Σ p; its largest p and the class of that.
+/// Lanes that are kept for each member: its KL divergence in this chunk, in all before, and what rounding
+/// left of that; Σ p; its largest p and the class of that.
 const PER_MEMBER: usize = 6;
 
 /// Places in what is kept of a member.

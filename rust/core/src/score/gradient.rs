@@ -1,9 +1,11 @@
-//! The expected length of the gradient that a label would cause in a softmax-linear model (Settles, Craven & Ray 2008).
+//! The expected length of the gradient that a label would cause in a softmax-linear model (Settles, Craven &
+//! Ray 2008).
 //!
-//! With logits W h̃, h̃ = (h, 1), the gradient of the log-loss for label c, e its unit vector, is (p − e) h̃ᵀ, of length ‖p − e‖ ‖h̃‖. So the
-//! expectation over c ~ p is ‖h̃‖ Σ p ‖p − e‖, and that of the square ‖h̃‖² (1 − Σ p²): O(c + d) a row, and no gradient.
-//! ‖p − e‖² = 1 − 2 p + Σ p² cancels on nearly certain rows (47 % off in float32 at p₁ = 1 − 10^-5). With Q the sum of
-//! squares of all but the largest p it is (1 − p₁)² + Q for the largest and (1 − p)² + p₁² + (Q − p²) for another.
+//! With logits W h̃, h̃ = (h, 1), the gradient of the log-loss for label c, e its unit vector, is (p − e)
+//! h̃ᵀ, of length ‖p − e‖ ‖h̃‖. So the expectation over c ~ p is ‖h̃‖ Σ p ‖p − e‖, and that of the square
+//! ‖h̃‖² (1 − Σ p²): O(c + d) a row, and no gradient. ‖p − e‖² = 1 − 2 p + Σ p² cancels on nearly certain
+//! rows (47 % off in float32 at p₁ = 1 − 10^-5). With Q the sum of squares of all but the largest p it is (1
+//! − p₁)² + Q for the largest and (1 − p)² + p₁² + (Q − p²) for another.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -34,7 +36,8 @@ pub struct GradientRequest {
 /// The expected gradient length of each row of probabilities and features. O(n (c + d)), one read.
 ///
 /// # Errors
-/// [`Error::Row`] for the first row that is not valid; [`Error::Shape`] for sizes that do not fit; [`Error::Stopped`].
+/// [`Error::Row`] for the first row that is not valid; [`Error::Shape`] for sizes that do not fit;
+/// [`Error::Stopped`].
 pub fn expected_gradient_length<T: Real>(
     proba: &Rows<'_, T>,
     features: &Rows<'_, T>,

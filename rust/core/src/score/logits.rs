@@ -97,8 +97,8 @@ impl<T: Real, S: Simd> Logits<T, S> {
         self.second[lane] = sums.exp(simd, second)[0];
     }
 
-    /// Below 2^-60 or so every score is a plain sum of e and e y, and these may be subnormal or have vanished: such rows
-    /// are summed again relative to the second largest logit.
+    /// Below 2^-60 or so every score is a plain sum of e and e y, and these may be subnormal or have
+    /// vanished: such rows are summed again relative to the second largest logit.
     #[inline(always)]
     fn mend_underflow(&mut self, simd: S, rows: &[T], c: usize) {
         let small = self.sum.simd_lt(T::splat(simd, T::SMALL)).to_bitmask() & !self.suspects;

@@ -1,7 +1,7 @@
 //! The variance of the predictions of a committee of regressors (Burbidge, Rowland & King 2007).
 //!
-//! Σ w (y − μ)² about μ = b + s, as in `committee.rs`: y − μ is computed as (y − b) − s, so that predictions that differ in their
-//! last digits only have the right variance, and equal ones 0.
+//! Σ w (y − μ)² about μ = b + s, as in `committee.rs`: y − μ is computed as (y − b) − s, so that predictions
+//! that differ in their last digits only have the right variance, and equal ones 0.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -17,8 +17,8 @@ use crate::simd::{Kernel, aligned, dispatch};
 /// The variance of the members' predictions for each row (each member has rows of one number). O(n m).
 ///
 /// # Errors
-/// [`Error::Row`] for a prediction that is not finite; [`Error::Shape`] for no member, and weights or an output of another
-/// size; [`Error::Stopped`].
+/// [`Error::Row`] for a prediction that is not finite; [`Error::Shape`] for no member, and weights or an
+/// output of another size; [`Error::Stopped`].
 pub fn ensemble_variance<T: Real>(
     members: &Members<'_, T>,
     weights: Option<&[f64]>,

@@ -1,14 +1,15 @@
 //! Scores of the votes of a committee: vote entropy −Σ (v/M) ln (v/M) (Dagan & Engelson 1995) and variation ratio
 //! 1 − max v / M (Freeman 1965), over the M votes that were given.
 //!
-//! No table of classes is kept. Of 64 rows, a byte each, the votes of one member are compared with those of all members
-//! before it: t, how often the class had already been chosen. A class with v votes gives t = 0, …, v − 1, so that
-//! the number of votes with t = v − 1, less those with t = v, is the number of classes with exactly v votes, and
-//! the entropy is a sum over v of that number times a constant: no class is counted, and no logarithm taken. 10 members,
-//! 10 classes: 400 byte operations for 64 rows, where counting touches 10 counters a row.
+//! No table of classes is kept. Of 64 rows, a byte each, the votes of one member are compared with those of
+//! all members before it: t, how often the class had already been chosen. A class with v votes gives t = 0,
+//! …, v − 1, so that the number of votes with t = v − 1, less those with t = v, is the number of classes with
+//! exactly v votes, and the entropy is a sum over v of that number times a constant: no class is counted, and
+//! no logarithm taken. 10 members, 10 classes: 400 byte operations for 64 rows, where counting touches 10
+//! counters a row.
 //!
-//! Votes that are not bytes are first made bytes; where that cannot be, or members have weights, or there are too many, a
-//! row at a time is sorted.
+//! Votes that are not bytes are first made bytes; where that cannot be, or members have weights, or there are
+//! too many, a row at a time is sorted.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, u8x64};
@@ -46,8 +47,8 @@ pub struct VoteRequest<'a> {
 /// operations, 64 at once, for up to 64 members; O(n m log m) beyond.
 ///
 /// # Errors
-/// [`Error::Row`] for a vote that is no class, and an item without a vote; [`Error::Shape`] for no member and wrong weights
-/// or outputs; [`Error::Stopped`].
+/// [`Error::Row`] for a vote that is no class, and an item without a vote; [`Error::Shape`] for no member and
+/// wrong weights or outputs; [`Error::Stopped`].
 pub fn vote_scores(
     votes: &Integers<'_>,
     request: &VoteRequest<'_>,

@@ -1,12 +1,13 @@
 //! Distances to the nearest of a growing list of centres, known lazily and decided in float64.
 //!
-//! Each row has an upper bound on its squared distance to the nearest centre: the true one among the centres up to some
-//! place in the list. More centres only bring it down, so that a bound that is already too low to matter need never be
-//! refreshed. A refresh goes by tile: the product form, in the element type, tells within a certified slack how far the
-//! nearest centre is, and mostly which that is. Distances are exact, in the one order that querist documents, that of
-//! `exact.rs`, where the tile cannot tell two centres apart, and once a row is a candidate. So the tile's rounding costs
-//! candidates, never the answer. Road not taken: to compute exactly whatever the tile puts under the bound, row by row as it
-//! comes; MMR took 1.6 times as long, k-center 1.3 times.
+//! Each row has an upper bound on its squared distance to the nearest centre: the true one among the centres
+//! up to some place in the list. More centres only bring it down, so that a bound that is already too low to
+//! matter need never be refreshed. A refresh goes by tile: the product form, in the element type, tells
+//! within a certified slack how far the nearest centre is, and mostly which that is. Distances are exact, in
+//! the one order that querist documents, that of `exact.rs`, where the tile cannot tell two centres apart,
+//! and once a row is a candidate. So the tile's rounding costs candidates, never the answer. Road not taken:
+//! to compute exactly whatever the tile puts under the bound, row by row as it comes; MMR took 1.6 times as
+//! long, k-center 1.3 times.
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -111,7 +112,8 @@ impl<T: Real> Centres<T> {
 /// What is known of a row: how near the first `seen` centres come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bound {
-    /// The squared distance to the nearest of them; while it is [open](Bound::is_open), the tile's with its slack for the pair.
+    /// The squared distance to the nearest of them; while it is [open](Bound::is_open), the tile's with its
+    /// slack for the pair.
     pub(crate) squared: f64,
     /// Which that is, and whether the distance to it is still to be computed exactly.
     nearest: u32,
@@ -160,12 +162,14 @@ fn small(count: usize) -> u32 {
 /// A row of the pool and what is known of it.
 pub(crate) type Bounded = (usize, Bound);
 
-/// Centres that a row is compared with at first, then with as many again: few are enough to give most rows up. Ranked batch
-/// with 500 labelled rows took 1.4 times as long with a whole block at first, and the others up to 1.2.
+/// Centres that a row is compared with at first, then with as many again: few are enough to give most rows
+/// up. Ranked batch with 500 labelled rows took 1.4 times as long with a whole block at first, and the others
+/// up to 1.2.
 const FIRST: usize = 96;
 
-/// Brings bounds up to date with all centres, but gives a row up once its bound does not matter any more. Distances are left
-/// open: [`settle`] makes exact those that are needed. Returns how many distances the tiles have computed.
+/// Brings bounds up to date with all centres, but gives a row up once its bound does not matter any more.
+/// Distances are left open: [`settle`] makes exact those that are needed. Returns how many distances the
+/// tiles have computed.
 pub(crate) fn refresh<T: Real>(
     rows: &Rows<'_, T>,
     centres: &Centres<T>,
@@ -286,8 +290,9 @@ impl<T: Real> Worker<T> {
     }
 }
 
-/// How far a squared distance of `distance.rs` can be from the true one, given the sum of the largest squared norms. Of
-/// a product: (128 + d / 128) roundings of Σ |x y| ≤ ½ (‖x‖² + ‖y‖²); of the norms, the centring and the rest, some more.
+/// How far a squared distance of `distance.rs` can be from the true one, given the sum of the largest squared
+/// norms. Of a product: (128 + d / 128) roundings of Σ |x y| ≤ ½ (‖x‖² + ‖y‖²); of the norms, the centring
+/// and the rest, some more.
 fn slack<T: Real>(d: usize, norms: f64) -> f64 {
     (160.0 + d as f64 / 64.0) * T::EPSILON.to_f64() * norms + vanishing::<T>(d)
 }
@@ -329,7 +334,8 @@ impl<T: Real> Nearest<'_, T> {
         bound.squared - 2.0 * slack::<T>(self.centres.d, norm + centre * centre)
     }
 
-    /// Computes exactly the distances of row r to its nearest centre so far and to those that the tile puts under `bar`.
+    /// Computes exactly the distances of row r to its nearest centre so far and to those that the tile puts
+    /// under `bar`.
     #[inline(never)]
     fn decide(&mut self, r: usize, pairs: &[T], bar: T) {
         let (row, bound) = &mut self.bounds[r];
@@ -361,7 +367,8 @@ impl<T: Real> Epilogue<T> for Nearest<'_, T> {
                 least = least.min(T::load(simd, d2));
             }
             let least = least.as_slice().iter().fold(f64::INFINITY, |least, d2| least.min(d2.to_f64()));
-            // The nearest of these is at most so far away, and so is seen by the tile at `least` + 2 slack or under it.
+            // The nearest of these is at most so far away, and so is seen by the tile at `least` + 2 slack or
+            // under it.
             let most = least + self.slack;
             let before = self.bounds[r].1.squared;
             let bar = before.min(most) + self.slack;
@@ -410,9 +417,9 @@ pub(crate) fn quick_rows<T: Real>(
     }
 }
 
-/// The kernel that rules out: which rows might be nearer to one of them than they are known to be to others. Differences
-/// in the element type do not cancel; their rounding is a few eps of the squared distance, and for rows that were scaled to
-/// length 1 a few eps.
+/// The kernel that rules out: which rows might be nearer to one of them than they are known to be to others.
+/// Differences in the element type do not cancel; their rounding is a few eps of the squared distance, and
+/// for rows that were scaled to length 1 a few eps.
 pub(crate) struct MightBeNearer<'a, T> {
     /// [`quick_rows`].
     pub(crate) rows: &'a [T],
@@ -452,8 +459,8 @@ impl<T: Real> Kernel for MightBeNearer<'_, T> {
     }
 }
 
-/// For each row the nearest of some rows of the pool, the earlier one of two that are as near, and the distance to it.
-/// O(n k d) at most.
+/// For each row the nearest of some rows of the pool, the earlier one of two that are as near, and the
+/// distance to it. O(n k d) at most.
 ///
 /// # Errors
 /// [`Error::Shape`] if `which` is empty; [`Error::Row`] for a row that is not finite; [`Error::Stopped`].

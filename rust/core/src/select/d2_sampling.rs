@@ -1,11 +1,14 @@
-//! D² sampling: each row is drawn with a chance ∝ w D², D the distance to what is labelled or drawn already: k-means++
-//! (Arthur & Vassilvitskii 2007), and BADGE (Ash et al. 2020), which does it with the gradients that labels would cause.
+//! D² sampling: each row is drawn with a chance ∝ w D², D the distance to what is labelled or drawn already:
+//! k-means++ (Arthur & Vassilvitskii 2007), and BADGE (Ash et al. 2020), which does it with the gradients
+//! that labels would cause.
 //!
 //! **Stale rejection.** D² of each row is known as of some draw, and only falls. So a row is drawn ∝ w D² as it is known,
-//! brought up to date, and kept with the chance of what is left of it; else another is drawn. That is the law itself, and
-//! most rows are never brought up to date; where rows are refused again and again, all are. A BADGE gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is never formed:
-//! ‖a ⊗ h − b ⊗ g‖² = ‖a‖² ‖h‖² + ‖b‖² ‖g‖² − 2 (a·b)(h·g), O(c + d) for what is c d long. The chances are added up in the
-//! order of the rows and the random numbers are counted, so that a seed gives the same draws for any number of threads.
+//! brought up to date, and kept with the chance of what is left of it; else another is drawn. That is the law
+//! itself, and most rows are never brought up to date; where rows are refused again and again, all are. A
+//! BADGE gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is
+//! never formed: ‖a ⊗ h − b ⊗ g‖² = ‖a‖² ‖h‖² + ‖b‖² ‖g‖² − 2 (a·b)(h·g), O(c + d) for what is c d long. The
+//! chances are added up in the order of the rows and the random numbers are counted, so that a seed gives the
+//! same draws for any number of threads.
 
 use fearless_simd::Simd;
 
@@ -155,8 +158,8 @@ fn reach(target: f64, chances: impl Iterator<Item = f64>) -> Option<usize> {
     last
 }
 
-/// k rows drawn by k-means++; the values are D² at the draw, ∞ for a first one with nothing labelled, which is drawn ∝ w.
-/// O(n k d).
+/// k rows drawn by k-means++; the values are D² at the draw, ∞ for a first one with nothing labelled, which
+/// is drawn ∝ w. O(n k d).
 ///
 /// # Errors
 /// [`Error::BatchTooLarge`] if fewer than k rows have a chance; [`Error::Row`] for a row that is not finite;
@@ -222,11 +225,12 @@ impl<T: Real> Targets for Nearby<'_, '_, T> {
     }
 }
 
-/// k rows drawn by BADGE: the first is that of the longest gradient (its value: the squared length), then ∝ D² (the value).
-/// O(n k (c + d)) time, O(n + k (c + d)) memory.
+/// k rows drawn by BADGE: the first is that of the longest gradient (its value: the squared length), then ∝
+/// D² (the value). O(n k (c + d)) time, O(n + k (c + d)) memory.
 ///
 /// # Errors
-/// [`Error::BatchTooLarge`]; [`Error::Row`] for a row that is not valid or not finite; [`Error::Shape`]; [`Error::Stopped`].
+/// [`Error::BatchTooLarge`]; [`Error::Row`] for a row that is not valid or not finite; [`Error::Shape`];
+/// [`Error::Stopped`].
 pub fn badge<T: Real>(
     proba: &Rows<'_, T>,
     features: &Rows<'_, T>,

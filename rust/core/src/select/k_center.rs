@@ -1,5 +1,5 @@
-//! k-center, greedily: each pick is the row farthest from all labelled and picked ones (Gonzalez 1985; core-set selection:
-//! Sener & Savarese 2018), or of the largest weight × distance.
+//! k-center, greedily: each pick is the row farthest from all labelled and picked ones (Gonzalez 1985;
+//! core-set selection: Sener & Savarese 2018), or of the largest weight × distance.
 
 use super::ladder::Rule;
 use crate::exact::Metric;

@@ -1,14 +1,15 @@
-//! The threshold ladder: greedy picks of the row whose key is largest, where keys rise with the distance to the nearest of
-//! what is labelled or picked.
+//! The threshold ladder: greedy picks of the row whose key is largest, where keys rise with the distance to
+//! the nearest of what is labelled or picked.
 //!
-//! Take the B rows of the largest bounds, and the bar τ under which all others are. Bring these B up to date; those still at τ
-//! or above are the only rows that can be picked while the picks are at τ or above. So pick among them, keeping their
-//! distances exact as each pick becomes a centre, until the best falls under τ; then take the next B. The answer is that of
-//! the naive greedy to the bit and the tie; what it costs is the rows that come near the top, not n distances a pick.
+//! Take the B rows of the largest bounds, and the bar τ under which all others are. Bring these B up to date;
+//! those still at τ or above are the only rows that can be picked while the picks are at τ or above. So pick
+//! among them, keeping their distances exact as each pick becomes a centre, until the best falls under τ;
+//! then take the next B. The answer is that of the naive greedy to the bit and the tie; what it costs is the
+//! rows that come near the top, not n distances a pick.
 //!
-//! A method is a [`Rule`]: k-center in `k_center.rs`, MMR and ranked batch in `relevance.rs`. Road not taken: to bring single
-//! rows up to date, one after the other, until the best is found; MMR then took 10 times as long, as rows near the top are
-//! many and each paid for its own normalisation.
+//! A method is a [`Rule`]: k-center in `k_center.rs`, MMR and ranked batch in `relevance.rs`. Road not taken:
+//! to bring single rows up to date, one after the other, until the best is found; MMR then took 10 times as
+//! long, as rows near the top are many and each paid for its own normalisation.
 
 use super::centres::{Bound, Bounded, Centres, MightBeNearer, quick_rows, refresh, settle};
 use super::{Open, Picks, Work};
@@ -34,7 +35,8 @@ pub trait Rule: Sync {
     /// Whether a row can be picked at all.
     fn wants(&self, row: usize) -> bool;
 
-    /// What the largest of is picked, once so many are: it never falls as the squared distance to the nearest centre grows.
+    /// What the largest of is picked, once so many are: it never falls as the squared distance to the nearest
+    /// centre grows.
     fn key(&self, row: usize, squared: f64, picked: usize) -> f64;
 
     /// The key while there is nothing to be far from.
@@ -45,7 +47,8 @@ pub trait Rule: Sync {
         self.key(row, squared, picked)
     }
 
-    /// The most that the key of a row rises as picks go on from one number to another, its distance the same, with rounding.
+    /// The most that the key of a row rises as picks go on from one number to another, its distance the same,
+    /// with rounding.
     fn rise(&self, _from: usize, _to: usize) -> f64 {
         0.0
     }
@@ -90,7 +93,8 @@ impl<T: Real> Known<T> {
     /// The next k picks, which are not made centres.
     ///
     /// # Errors
-    /// [`Error::BatchTooLarge`]; [`Error::Row`] for a row that is not finite; [`Error::Stopped`], which leaves what is known true.
+    /// [`Error::BatchTooLarge`]; [`Error::Row`] for a row that is not finite; [`Error::Stopped`], which
+    /// leaves what is known true.
     pub fn pick(
         &mut self,
         rows: &Rows<'_, T>,
@@ -153,7 +157,8 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
             self.work.sweeps += 1;
             watch.ask(par, before as f64 / k as f64)?;
             let many = self.step(k, (rung, keep), &mut watch, par)?;
-            // Where picks are rare, more rows must be kept up to date among them, or if there are no more, be looked at.
+            // Where picks are rare, more rows must be kept up to date among them, or if there are no more, be
+            // looked at.
             let rare = self.picks.indices.len() - before < smallest / 16;
             match (rare, many) {
                 (true, true) => keep = (keep * 2).min(16 * smallest),
@@ -191,8 +196,8 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         Ok(full)
     }
 
-    /// One rung: the rows of the largest keys, brought up to date, and the picks among them. Whether there were more to pick
-    /// among than could be kept.
+    /// One rung: the rows of the largest keys, brought up to date, and the picks among them. Whether there
+    /// were more to pick among than could be kept.
     fn step(
         &mut self,
         k: usize,
@@ -281,8 +286,8 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         Ok(())
     }
 
-    /// Picks among rows that are up to date while the best goes before the first of the others, which has the key and the
-    /// number `bar`.
+    /// Picks among rows that are up to date while the best goes before the first of the others, which has the
+    /// key and the number `bar`.
     fn pick_among(
         &mut self,
         candidates: &[usize],

@@ -68,8 +68,8 @@ impl<'a> Open<'a> {
         if available < k { Err(Error::BatchTooLarge { k, available }) } else { Ok(()) }
     }
 
-    /// The k best rows that the quotas leave, given the best of all: `best(m)` gives the first m, or all if there are fewer.
-    /// Where the quotas leave too few of the first, more are asked for.
+    /// The k best rows that the quotas leave, given the best of all: `best(m)` gives the first m, or all if
+    /// there are fewer. Where the quotas leave too few of the first, more are asked for.
     pub(crate) fn fill<T>(
         &self,
         k: usize,

@@ -1,12 +1,13 @@
 //! Power sampling: a batch drawn without replacement with chances ∝ s^β, in one pass (Kirsch et al. 2023).
 //!
-//! The k largest of β ln s + G, G a Gumbel variable for each row, are such a sample. G comes from a counter: row i of seed s
-//! always has the same, whatever the threads and the order.
+//! The k largest of β ln s + G, G a Gumbel variable for each row, are such a sample. G comes from a counter:
+//! row i of seed s always has the same, whatever the threads and the order.
 //!
-//! The logarithms are taken of few rows. With τ the k-th largest value so far, s^β − τ being exponents, a row can only pass
-//! if −ln u < s^β e^−τ, and so only if 1 − u < (max s)^β e^−τ: a comparison of the random bits with one number. The first 16
-//! of these bits decide for most rows, and so one random word serves four; the other 37 are made where they are asked for.
-//! With a word for each row, of which the words took most, it was half as fast.
+//! The logarithms are taken of few rows. With τ the k-th largest value so far, s^β − τ being exponents, a row
+//! can only pass if −ln u < s^β e^−τ, and so only if 1 − u < (max s)^β e^−τ: a comparison of the random bits
+//! with one number. The first 16 of these bits decide for most rows, and so one random word serves four; the
+//! other 37 are made where they are asked for. With a word for each row, of which the words took most, it was
+//! half as fast.
 
 use super::top_k::best_of;
 use super::{Open, Picks};
@@ -66,8 +67,8 @@ pub(crate) fn uniform(seed: u64, counter: u64) -> f64 {
     unit(word(seed, counter) >> 11)
 }
 
-/// k rows drawn without replacement, chances ∝ score^β; in the order of their perturbed logarithms, which are the values. A
-/// row of score 0 or NaN is never drawn. O(n) time, O(k) memory for each thread.
+/// k rows drawn without replacement, chances ∝ score^β; in the order of their perturbed logarithms, which are
+/// the values. A row of score 0 or NaN is never drawn. O(n) time, O(k) memory for each thread.
 ///
 /// # Errors
 /// [`Error::BatchTooLarge`] if fewer than k rows can be drawn; [`Error::Row`] for a negative or infinite score;

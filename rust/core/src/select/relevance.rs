@@ -1,6 +1,6 @@
-//! Relevant and diverse at once: maximal marginal relevance (Carbonell & Goldstein 1998) and ranked batch (Cardoso et al.
-//! 2017). Both pick, one after the other, the row of the largest sum of its own score and of how unlike it is what was
-//! picked before. A row scored NaN is never picked.
+//! Relevant and diverse at once: maximal marginal relevance (Carbonell & Goldstein 1998) and ranked batch
+//! (Cardoso et al. 2017). Both pick, one after the other, the row of the largest sum of its own score and of
+//! how unlike it is what was picked before. A row scored NaN is never picked.
 
 use super::ladder::Rule;
 
@@ -73,7 +73,8 @@ impl Rule for RankedBatch<'_> {
     }
 
     fn rise(&self, from: usize, to: usize) -> f64 {
-        // The key moves by (α − α') (s − (1 − 1 / (1 + d))), of which the second term takes nothing but away; and rounding.
+        // The key moves by (α − α') (s − (1 − 1 / (1 + d))), of which the second term takes nothing but away;
+        // and rounding.
         (self.alpha(from) - self.alpha(to)) * self.largest + 16.0 * f64::EPSILON * (1.0 + self.largest)
     }
 }

@@ -6,8 +6,9 @@
 //! and then index ascending, so that neither threads nor blocks can show. NaN passes no comparison and is never
 //! picked. Road not taken: a heap, which pays a sift for each candidate.
 //!
-//! The first bar is guessed from a sample, as low as the 2 k best of all are likely to be: then little more than these gets
-//! past, also where scores rise. Where fewer than k did, the guess was wrong, and all is done again without one.
+//! The first bar is guessed from a sample, as low as the 2 k best of all are likely to be: then little more
+//! than these gets past, also where scores rise. Where fewer than k did, the guess was wrong, and all is done
+//! again without one.
 
 use std::cmp::Ordering;
 use std::iter::StepBy;
@@ -26,8 +27,8 @@ use crate::simd::{Kernel, Level, dispatch};
 /// Scores that a thread takes at a time.
 const BLOCK: usize = 1 << 13;
 
-/// The k largest scores: ties to the lower index, NaN never. `scores` has one number a row. O(n + k log k) time, O(k) memory
-/// for each thread; with quotas as much for as many rows as it takes to fill them.
+/// The k largest scores: ties to the lower index, NaN never. `scores` has one number a row. O(n + k log k)
+/// time, O(k) memory for each thread; with quotas as much for as many rows as it takes to fill them.
 ///
 /// # Errors
 /// [`Error::BatchTooLarge`] if fewer than k rows can be picked; [`Error::Stopped`].
@@ -54,9 +55,9 @@ pub fn top_k<T: Real>(
 const SAMPLE: usize = 4;
 const ENOUGH: usize = 64;
 
-/// The k best of what `sweep` offers of n rows, or all if there are fewer: it is given the first rows of blocks of `step`
-/// rows, and what each thread starts with. First it is given a few blocks, the last one among them, to guess the bar by; to
-/// start threads for these takes longer than they do.
+/// The k best of what `sweep` offers of n rows, or all if there are fewer: it is given the first rows of
+/// blocks of `step` rows, and what each thread starts with. First it is given a few blocks, the last one
+/// among them, to guess the bar by; to start threads for these takes longer than they do.
 pub(crate) fn best_of<T: Real>(
     (n, step): (usize, usize),
     k: usize,
@@ -285,7 +286,8 @@ mod tests {
     fn a_sample_that_is_not_like_the_rest_is_no_trap() {
         let n = 1_000_000;
         let available = vec![1; n];
-        // The sample's best are the only ones above the guess; rows of all kinds; and equal rows, of which the first count.
+        // The sample's best are the only ones above the guess; rows of all kinds; and equal rows, of which
+        // the first count.
         let high: Vec<f32> = (0..n).map(|i| if i < n - 500 { (i % 1000) as f32 } else { 1e6 }).collect();
         let mixed: Vec<f32> = (0..n).map(|i| (i * 7919 % 1_000_003) as f32 - 5e5).collect();
         let few: Vec<f32> = (0..n).map(|i| (i % 3) as f32).collect();

@@ -74,8 +74,8 @@ pub(crate) fn eight_rows<S: Simd>(simd: S, rows: &[f64], c: usize, columns: &mut
     one_by_one(rows, c, whole, columns, 8);
 }
 
-/// Turns the first LANES short rows; the lanes of rows that are not there hold `filler`. Rows behind these, if any, let
-/// whole registers be read over their end.
+/// Turns the first LANES short rows; the lanes of rows that are not there hold `filler`. Rows behind these,
+/// if any, let whole registers be read over their end.
 #[inline(always)]
 pub(crate) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T], filler: T) {
     if rows.len() >= T::LANES * c {
