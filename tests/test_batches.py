@@ -137,7 +137,7 @@ def words(seed, counters):
 
 
 def uniforms(seed, n):
-    """Return the random numbers that the core's docs promise: 16 bits of a word for four rows, 37 of the row's own."""
+    """Return the random numbers of the core: 16 bits of a word for four rows, 37 of the row's own."""
     row = np.arange(n, dtype=np.uint64)
     first = words(seed, row // np.uint64(4)) >> (row % np.uint64(4) * np.uint64(16)) & np.uint64(0xFFFF)
     rest = words(seed, row + np.uint64(1 << 63)) >> np.uint64(27)

@@ -78,8 +78,8 @@ def facility_location(
     Notes
     -----
     O(n² d / 2) time for the first pick, often a few n d for each other, O(n) memory: gains only fall, and an
-    old one is a bound. Similarities are computed in the pool's float type, gains summed in float64: rows whose
-    gains are equal up to that rounding may come in another order than in exact arithmetic.
+    old one is a bound. Similarities are computed in the pool's float type, gains summed in float64: rows with
+    gains equal up to that rounding may come in another order than in exact arithmetic.
 
     References
     ----------
