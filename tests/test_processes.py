@@ -93,6 +93,33 @@ def test_a_fork_while_other_threads_are_scoring_does_not_hang():
     assert_one_digest(child.run(DIGEST + in_the_middle, timeout=120), 9)
 
 
+@needs_fork
+@pytest.mark.parametrize("first", ["entropy(proba)", "bald([proba, proba])", "select.top_k(proba[:, 0], 3)"])
+def test_a_fork_at_the_first_call_of_another_thread_does_not_hang(first):
+    # What is made ready at the first call must not be locked in the child for ever: half of the runs hung.
+    at_once = dedent("""
+        import os, threading
+        import numpy as np
+        import querist as qr
+        proba = np.full((500, 4), 0.25)
+        done = threading.Event()
+        def keep_scoring():
+            while not done.is_set():
+                qr.FIRST
+        busy = threading.Thread(target=keep_scoring)
+        busy.start()
+        for _ in range(20):
+            if (pid := os.fork()) == 0:
+                qr.FIRST
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        done.set()
+        busy.join()
+    """)
+    for _ in range(4):
+        child.run(at_once.replace("FIRST", first), timeout=20)
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_every_way_to_start_a_process_gives_the_same_bits(method, tmp_path):
     script = tmp_path / "pool.py"

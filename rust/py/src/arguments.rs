@@ -1,10 +1,11 @@
 //! Arguments other than floats: arrays of any origin, masks, counts and names.
 
+use numpy::npyffi::is_numpy_2;
 use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyList};
 use querist_core::exact::Metric;
 use querist_core::score::Score;
 use querist_core::select::{Groups, Open};
@@ -13,7 +14,6 @@ use crate::capi;
 
 /// A numpy array of whatever was given: as it is if it is one, else by the ladder of `querist._arrays`.
 pub(crate) fn array<'py>(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
-    static LADDER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = given.py();
     let ndarray =
@@ -22,10 +22,17 @@ pub(crate) fn array<'py>(given: &Bound<'py, PyAny>, argument: &str) -> PyResult<
     if given.get_type().is(ndarray.bind(py)) {
         return Ok(given.cast::<PyUntypedArray>()?.clone());
     }
-    let ladder = LADDER.get_or_try_init(py, || {
-        Ok::<_, PyErr>(py.import("querist._arrays")?.getattr("as_array")?.unbind())
-    })?;
-    Ok(ladder.bind(py).call1((given, argument))?.cast_into()?)
+    Ok(py.import("querist._arrays")?.getattr("as_array")?.call1((given, argument))?.cast_into()?)
+}
+
+/// Fills the cells that pyo3 and rust-numpy keep. They fill them when they are first used, and let go of the
+/// GIL meanwhile: a child that is forked in that moment would wait for ever. At import nobody else is here.
+pub(crate) fn fill_cells(py: Python<'_>) -> PyResult<()> {
+    let one = array(PyArray1::from_vec(py, vec![0_i64]).as_any(), "")?;
+    let _: Vec<i64> = PyList::new(py, [0])?.extract()?;
+    let _ = (one.dtype().is_aligned_struct(), is_numpy_2(py));
+    py.detach(|| Python::attach(|_| ()));
+    Ok(())
 }
 
 /// Fails unless the array has that many dimensions.

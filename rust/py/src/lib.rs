@@ -40,6 +40,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::settings::read_level()?;
+        super::arguments::fill_cells(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
