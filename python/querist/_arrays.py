@@ -5,6 +5,7 @@ Sparse matrices stay sparse where a function takes them.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
     ValueError
         If nested sequences have different lengths, or an arrow list is null.
     """
-    if isinstance(given, np.ma.MaskedArray):
+    # Not np.ma: that imports it, and a fork in that moment leaves the child waiting for the import.
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())
+    if isinstance(given, masked):
         msg = f"{argument}: expected an array, got a masked array; fill or drop the masked entries first"
         raise TypeError(msg)
     if isinstance(given, np.ndarray):
