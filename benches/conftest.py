@@ -31,27 +31,47 @@ SECONDS = 3.0 * min(1.0, SCALE**0.5)
 """What one case may take, over all that take turns in it."""
 
 
+SETTLE, TURN = 0.03, 0.06
+"""Seconds of a turn that are not counted, and of a turn at least.
+
+OpenBLAS's threads spin for some 20 ms after a call and would take a core from whoever comes next: ranked
+batch took twice as long behind numpy as behind itself. A pause instead lets cores and caches go cold.
+"""
+
+
 def interleaved(
     calls: dict[str, Callable[[], object]], *, number: int = 1, least: int = 7
 ) -> dict[str, float]:
     """Return each call's median seconds. They take turns, so that a busy moment hits them all.
 
-    `number` calls are one sample, for calls that are short against the clock; each has `least` samples.
+    `number` calls are one sample, for calls that are short against the clock; each has `least` turns.
     """
     for call in calls.values():
         call()
     samples: dict[str, list[float]] = {name: [] for name in calls}
     turns = list(calls.items())
     began = time.perf_counter()
-    while len(samples[turns[0][0]]) < least or time.perf_counter() - began < SECONDS:
+    while least > 0 or time.perf_counter() - began < SECONDS:
         for name, call in turns:
-            again = repeat(None, number)
-            start = time.perf_counter()
-            for _ in again:
-                call()
-            samples[name].append((time.perf_counter() - start) / number)
+            samples[name] += turn(call, number)
         turns.append(turns.pop(0))
+        least -= 1
     return {name: statistics.median(taken) for name, taken in samples.items()}
+
+
+def turn(call: Callable[[], object], number: int) -> list[float]:
+    """Return the samples of one turn, at least one."""
+    samples: list[float] = []
+    now = began = time.perf_counter()
+    while not samples or now - began < TURN:
+        start, again = now, repeat(None, number)
+        for _ in again:
+            call()
+        now = time.perf_counter()
+        # Against a long call it does not matter who was there before.
+        if start - began >= SETTLE or now - start > 10 * SETTLE:
+            samples.append((now - start) / number)
+    return samples
 
 
 @lru_cache(maxsize=2)

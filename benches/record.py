@@ -30,8 +30,9 @@ RIVALS = (
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench` on {day}. Rivals take turns with querist in one process, and each answer is checked
-before anything is timed; times are medians. "Once" marks a rival that is too slow to take turns. The ratio is
-the other's time over querist's: under 1 querist is slower. A bar is what the project set itself to reach.
+before anything is timed; times are medians, without the first 30 ms of a turn. "Once" marks a rival that is
+too slow to take turns. The ratio is the other's time over querist's: under 1 querist is slower. A bar is what
+the project set itself to reach.
 "The limit" is the time to read the input once and write the output.
 
 {machine}; {threads} threads, SIMD level {simd}. {versions}.
