@@ -14,9 +14,9 @@ use fearless_simd::{Simd, f64x8};
 
 use crate::error::{Error, Fault};
 use crate::real::Real;
-use crate::row_sums::{Squares, each_row, padded, room};
+use crate::row_sums::{Squares, each_row, padded, room, store};
 use crate::rows::Rows;
-use crate::simd::{Kernel, Level, dispatch};
+use crate::simd::{Kernel, Level, dispatch, prefetch};
 use crate::sum::tree_sum;
 use crate::tile::{Epilogue, Packed, products};
 
@@ -53,6 +53,9 @@ pub(crate) fn middle<T: Real>(rows: &Rows<'_, T>) -> Vec<T> {
     sums.into_iter().map(|sum| T::from_f64(sum / count.max(1.0))).collect()
 }
 
+/// Rows that are asked for before they are gathered.
+const AHEAD: usize = 4;
+
 /// A block of rows, ready to be the left side of pairs, or when packed the right one.
 #[derive(Debug, Default)]
 pub(crate) struct Block<T> {
@@ -77,13 +80,12 @@ impl<T: Real> Block<T> {
         argument: &'static str,
         level: Level,
     ) -> Result<(), Error> {
-        self.d = rows.width();
-        self.rows.clear();
+        let room = self.start(rows.width(), space);
         if rows.is_contiguous() {
-            self.rows.extend_from_slice(rows.read(range.clone(), &mut Vec::new()));
+            room.extend_from_slice(rows.read(range.clone(), &mut Vec::new()));
         } else {
-            let count = rows.read(range.clone(), &mut self.rows).len();
-            self.rows.truncate(count);
+            let count = rows.read(range.clone(), room).len();
+            room.truncate(count);
         }
         self.prepare(space, level).map_err(|(row, fault)| at(argument, range.start + row, fault))
     }
@@ -97,24 +99,35 @@ impl<T: Real> Block<T> {
         argument: &'static str,
         level: Level,
     ) -> Result<(), Error> {
-        self.d = rows.width();
-        self.rows.clear();
-        self.rows.reserve(which.len() * self.d);
+        let room = self.start(rows.width(), space);
+        room.reserve(which.len() * rows.width());
         let mut one = Vec::new();
+        let mut next = which.clone().skip(AHEAD);
         for row in which.clone() {
-            self.rows.extend_from_slice(rows.read(row..row + 1, &mut one));
+            // Rows here and there: the hardware foresees none of them.
+            if let Some(next) = next.next().filter(|_| rows.is_contiguous()) {
+                prefetch(rows.read(next..next + 1, &mut one), 0..rows.width());
+            }
+            room.extend_from_slice(rows.read(row..row + 1, &mut one));
         }
         self.prepare(space, level).map_err(|(row, fault)| at(argument, which.nth(row).unwrap_or(row), fault))
+    }
+
+    /// Where the rows are put as they were given.
+    fn start(&mut self, d: usize, space: &Space<T>) -> &mut Vec<T> {
+        self.d = d;
+        self.given.clear();
+        self.rows.clear();
+        if matches!(space, Space::Cosine) { &mut self.rows } else { &mut self.given }
     }
 
     /// Makes rows what they are multiplied as. Fails for the first row whose squared norm is no finite
     /// number, or so large that a squared distance, up to four times as much, might not be.
     fn prepare(&mut self, space: &Space<T>, level: Level) -> Result<(), (usize, Fault)> {
         let d = self.d;
-        self.given.clear();
         if let Space::Euclidean(centre) = space {
-            self.given.extend_from_slice(&self.rows);
-            dispatch(level, Centred { rows: &mut self.rows, centre });
+            self.rows.resize(self.given.len(), T::ZERO);
+            dispatch(level, Centred { given: &self.given, centre, rows: &mut self.rows });
         }
         self.norms.clear();
         self.norms.resize(self.rows.len() / d, T::ZERO);
@@ -217,8 +230,7 @@ impl Kernel for Normalised<'_> {
             }
             let inverse = f64x8::splat(simd, 1.0 / tree_sum(sums.as_slice(), &[]).sqrt());
             for part in self.0.chunks_mut(8) {
-                let x = padded::<f64, S>(simd, part) * scale * inverse;
-                part.copy_from_slice(&x.as_slice()[..part.len()]);
+                store(padded::<f64, S>(simd, part) * scale * inverse, part);
             }
         }
     }
@@ -290,18 +302,20 @@ pub(crate) fn squared_distance<T: Real>(x: &[T], y: &[T]) -> T {
 
 /// x − centre for each row.
 struct Centred<'a, T> {
-    rows: &'a mut [T],
+    given: &'a [T],
     centre: &'a [T],
+    rows: &'a mut [T],
 }
 
 impl<T: Real> Kernel for Centred<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for row in self.rows.chunks_exact_mut(self.centre.len()) {
-            for (x, c) in row.chunks_mut(T::LANES).zip(self.centre.chunks(T::LANES)) {
-                let centred = padded(simd, x) - padded(simd, c);
-                x.copy_from_slice(&centred.as_slice()[..x.len()]);
+        let d = self.centre.len();
+        for (given, row) in self.given.chunks_exact(d).zip(self.rows.chunks_exact_mut(d)) {
+            let parts = given.chunks(T::LANES).zip(self.centre.chunks(T::LANES));
+            for ((x, c), out) in parts.zip(row.chunks_mut(T::LANES)) {
+                store(padded::<T, S>(simd, x) - padded(simd, c), out);
             }
         }
     }
@@ -325,8 +339,7 @@ impl<T: Real> Kernel for Scaled<'_, T> {
             }
             let inverse = T::splat(simd, T::from_f64(1.0 / norm.to_f64().sqrt()));
             for part in row.chunks_mut(T::LANES) {
-                let scaled = padded(simd, part) * inverse;
-                part.copy_from_slice(&scaled.as_slice()[..part.len()]);
+                store(padded::<T, S>(simd, part) * inverse, part);
             }
         }
     }
@@ -355,7 +368,7 @@ impl<T: Real> Kernel for Norms<'_, T> {
         let groups = self.rows.chunks(T::LANES * self.d).zip(self.out.chunks_mut(T::LANES));
         for (group, out) in groups {
             let [squares] = each_row(simd, group, self.d, &mut lanes, Squares);
-            out.copy_from_slice(&squares.as_slice()[..out.len()]);
+            store(squares, out);
         }
     }
 }

@@ -22,6 +22,17 @@ pub(crate) fn padded<T: Real, S: Simd>(simd: S, row: &[T]) -> T::Lanes<S> {
     lanes
 }
 
+/// The other way round: as many lanes as there is room for.
+#[inline(always)]
+pub(crate) fn store<T: Copy, S: Simd, V: SimdBase<S, Element = T>>(lanes: V, out: &mut [T]) {
+    // A whole vector is one instruction, where a copy of any length is a call.
+    if out.len() >= V::LEN {
+        lanes.store_slice(&mut out[..V::LEN]);
+    } else {
+        out.copy_from_slice(&lanes.as_slice()[..out.len()]);
+    }
+}
+
 /// N sums over a row.
 pub(crate) trait OverRow<T: Real, const N: usize>: Copy {
     fn add<S: Simd>(self, simd: S, x: T::Lanes<S>, at: usize, sums: &mut [Sum<T, S>; N]);

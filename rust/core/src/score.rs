@@ -13,11 +13,11 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use fearless_simd::Simd;
-use fearless_simd::prelude::*;
 
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::Real;
+use crate::row_sums::store;
 use crate::rows::Rows;
 use crate::simd::{Kernel, aligned, dispatch, is_rare};
 
@@ -28,6 +28,7 @@ mod gradient;
 mod least_confidence;
 mod logits;
 mod margin;
+mod partitions;
 mod probabilities;
 mod top;
 mod validity;
@@ -312,11 +313,7 @@ impl<T: Real, S: Simd> How<'_, T, S> {
             let largest = if self.c == 1 { f64::INFINITY } else { largest };
             value /= T::splat(simd, T::from_f64(largest));
         }
-        if out.len() == T::LANES {
-            value.store_slice(out);
-        } else {
-            out.copy_from_slice(&value.as_slice()[..out.len()]);
-        }
+        store(value, out);
     }
 }
 

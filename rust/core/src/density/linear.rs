@@ -16,7 +16,7 @@ use crate::distance::{fault_of, middle, normalise};
 use crate::error::{Error, Fault};
 use crate::pool::{InOrder, Par};
 use crate::real::{Real, all_lanes};
-use crate::row_sums::{OverRow, Squares, each_row, padded, room};
+use crate::row_sums::{OverRow, Squares, each_row, padded, room, store};
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level, aligned, dispatch};
 use crate::sum::Sum;
@@ -378,7 +378,7 @@ impl<T: Real> Kernel for Compare<'_, T> {
                     value = value.mul_add(half, half);
                 }
             }
-            out.copy_from_slice(&value.as_slice()[..out.len()]);
+            store(value, out);
             let finite = (value * zero).simd_eq(zero).to_bitmask();
             if !finite & all_lanes::<T>() & (u64::MAX >> (64 - out.len())) != 0
                 && let Some(found) = first_fault(group, d, out)

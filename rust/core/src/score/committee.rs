@@ -23,6 +23,7 @@ use crate::error::{Error, Fault};
 use crate::members::{Block, Members};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
+use crate::row_sums::store;
 use crate::simd::{Kernel, aligned, dispatch};
 use crate::sum::Sum;
 
@@ -525,7 +526,7 @@ impl<T: Real> Asked<'_, '_, T> {
                 C::VoteEntropy => vote_entropy,
                 C::VariationRatio => variation,
             };
-            out[rows.clone()].copy_from_slice(&value.as_slice()[..rows.len()]);
+            store(value, &mut out[rows.clone()]);
         }
         for (i, out) in self.votes.iter_mut().enumerate() {
             let choice = reading.kept(simd, i, CHOICE);

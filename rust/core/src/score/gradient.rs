@@ -15,7 +15,7 @@ use super::{BLOCK, Formula, Pieces, gini, validity};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
-use crate::row_sums::{Squares, each_row, room};
+use crate::row_sums::{Squares, each_row, room, store};
 use crate::rows::Rows;
 use crate::simd::{Kernel, aligned, dispatch};
 use crate::sum::Sum;
@@ -114,7 +114,7 @@ impl<T: Real> Kernel for Factors<'_, T> {
             } else {
                 length_of_long(simd, &read, &ahead[..out.len() * c], c)
             };
-            out.copy_from_slice(&value.as_slice()[..out.len()]);
+            store(value, out);
             if !request.squared {
                 // The squares of what is left of a nearly certain row may have vanished.
                 let tiny = value.simd_lt(T::splat(simd, T::FAINT)) & read.p2.simd_gt(T::splat(simd, T::ZERO));

@@ -12,6 +12,7 @@ use crate::error::{Error, Fault};
 use crate::members::{Block, Members};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
+use crate::row_sums::store;
 use crate::simd::{Kernel, aligned, dispatch};
 
 /// The variance of the members' predictions for each row (each member has rows of one number). O(n m).
@@ -89,7 +90,7 @@ impl<T: Real> Kernel for Variance<'_, T> {
                 spoilt += value * zero;
             }
             let rows = first..(first + T::LANES).min(block.count);
-            out[rows.clone()].copy_from_slice(&variance.as_slice()[..rows.len()]);
+            store(variance, &mut out[rows]);
             if !spoilt.simd_eq(zero).to_bitmask() & all_lanes::<T>() != 0 {
                 return first_fault(block, first);
             }
