@@ -1,5 +1,6 @@
 //! Selection: which rows to ask, given scores or features. Every method returns [`Picks`].
 
+mod among;
 pub mod centres;
 pub mod d2_sampling;
 pub mod facility_location;

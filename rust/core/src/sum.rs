@@ -53,6 +53,21 @@ impl<T: Real, S: Simd> Sum<T, S> {
     }
 }
 
+/// One number of up to 16, which an operation brings together in a fixed tree.
+#[inline(always)]
+pub(crate) fn tree<T: Real>(lanes: &[T], with: impl Fn(T, T) -> T) -> T {
+    let mut all = [T::ZERO; 16];
+    all[..lanes.len()].copy_from_slice(lanes);
+    let mut width = lanes.len();
+    while width > 1 {
+        width /= 2;
+        for at in 0..width {
+            all[at] = with(all[at], all[at + width]);
+        }
+    }
+    all[0]
+}
+
 /// The sum of up to 16 numbers and of what rounding left of them, in a fixed tree: the same bits on every machine.
 #[inline(always)]
 pub(crate) fn tree_sum<T: Real>(high: &[T], low: &[T]) -> f64 {

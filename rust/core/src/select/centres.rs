@@ -9,6 +9,8 @@
 //! to compute exactly whatever the tile puts under the bound, row by row as it comes; MMR took 1.6 times as
 //! long, k-center 1.3 times.
 
+use std::sync::{Mutex, PoisonError};
+
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
@@ -19,6 +21,7 @@ use crate::pool::Par;
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level};
+use crate::sum::tree;
 use crate::tile::{Epilogue, side};
 
 /// A growing list of centres.
@@ -168,15 +171,15 @@ pub(crate) type Bounded = (usize, Bound);
 const FIRST: usize = 96;
 
 /// Brings bounds up to date with all centres, but gives a row up once its bound does not matter any more.
-/// Distances are left open: [`settle`] makes exact those that are needed. Returns how many distances the
-/// tiles have computed.
+/// Distances are left open: [`settle`] makes exact those that are needed. What the threads hold is kept from
+/// one call to the next in `workers`. Returns how many distances the tiles have computed.
 pub(crate) fn refresh<T: Real>(
     rows: &Rows<'_, T>,
     centres: &Centres<T>,
-    metric: Metric,
-    space: &Space<T>,
+    (metric, space): (Metric, &Space<T>),
     bounds: &mut [Bounded],
     matters: &(dyn Fn(usize, f64) -> bool + Sync),
+    workers: &mut Vec<Worker<T>>,
     par: Par<'_>,
 ) -> Result<usize, Error> {
     let d = rows.width();
@@ -184,11 +187,13 @@ pub(crate) fn refresh<T: Real>(
         return Ok(0);
     }
     let side = side::<T>(d);
-    // Those that have seen as many stand together.
-    bounds.sort_by_key(|(_, bound)| bound.seen);
+    // Those that have seen as many stand together, and go through memory in order.
+    bounds.sort_unstable_by_key(|&(row, bound)| (bound.seen, row));
     let size = bounds.len().saturating_mul(centres.len() * (d / 8 + 1));
     let all = Rows::of(&centres.rows, d);
-    let states = par.run(bounds.chunks_mut(side), size, Worker::<T>::default, |worker, bounds| {
+    let idle = Mutex::new(std::mem::take(workers));
+    let start = || idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+    let states = par.run(bounds.chunks_mut(side), size, start, |worker, bounds| {
         let first = bounds.iter().map(|(_, bound)| bound.seen()).min().unwrap_or(0);
         let mut from = first;
         while from < centres.len() {
@@ -202,7 +207,8 @@ pub(crate) fn refresh<T: Real>(
         }
         Ok(())
     })?;
-    Ok(states.iter().map(|worker| worker.evaluated).sum())
+    *workers = states;
+    Ok(workers.iter_mut().map(|worker| std::mem::take(&mut worker.evaluated)).sum())
 }
 
 /// Rows that a thread settles at once.
@@ -245,7 +251,7 @@ fn partition(bounds: &mut [Bounded], holds: impl Fn(&Bounded) -> bool) -> (&mut 
 
 /// What a thread holds.
 #[derive(Default)]
-struct Worker<T> {
+pub(crate) struct Worker<T> {
     left: Block<T>,
     right: Block<T>,
     strip: Vec<T>,
@@ -366,7 +372,7 @@ impl<T: Real> Epilogue<T> for Nearest<'_, T> {
             for d2 in row.chunks_exact(T::LANES) {
                 least = least.min(T::load(simd, d2));
             }
-            let least = least.as_slice().iter().fold(f64::INFINITY, |least, d2| least.min(d2.to_f64()));
+            let least = tree(least.as_slice(), |a, b| if b < a { b } else { a }).to_f64();
             // The nearest of these is at most so far away, and so is seen by the tile at `least` + 2 slack or
             // under it.
             let most = least + self.slack;
@@ -417,7 +423,7 @@ pub(crate) fn quick_rows<T: Real>(
     }
 }
 
-/// The kernel that rules out: which rows might be nearer to one of them than they are known to be to others.
+/// The kernel that rules out: which rows might be nearer to one row than others are known to be.
 /// Differences in the element type do not cancel; their rounding is a few eps of the squared distance, and
 /// for rows that were scaled to length 1 a few eps.
 pub(crate) struct MightBeNearer<'a, T> {
@@ -425,9 +431,9 @@ pub(crate) struct MightBeNearer<'a, T> {
     pub(crate) rows: &'a [T],
     pub(crate) row: &'a [T],
     pub(crate) metric: Metric,
-    /// What is known of each row; nothing is nearer than 0.
-    pub(crate) squared: &'a [f64],
-    /// The rows that it might be so for.
+    /// How near these are; nothing is nearer than 0.
+    pub(crate) squared: f64,
+    /// The rows that might be nearer.
     pub(crate) found: &'a mut Vec<usize>,
 }
 
@@ -440,19 +446,20 @@ impl<T: Real> Kernel for MightBeNearer<'_, T> {
         let epsilon = T::EPSILON.to_f64();
         let relative = 1.0 + (d as f64 / 4.0 + 32.0) * epsilon;
         let absolute = vanishing::<T>(d) + if self.metric == Metric::Cosine { 64.0 * epsilon } else { 0.0 };
-        for (at, (x, &squared)) in self.rows.chunks_exact(d).zip(self.squared).enumerate() {
+        let bar = self.squared * relative + absolute;
+        for (at, x) in self.rows.chunks_exact(d).enumerate() {
             let mut sum = T::splat(simd, T::ZERO);
             for at in (0..whole).step_by(T::LANES) {
                 let difference =
                     T::load(simd, &x[at..at + T::LANES]) - T::load(simd, &self.row[at..at + T::LANES]);
                 sum = difference.mul_add(difference, sum);
             }
-            let mut total: f64 = sum.as_slice().iter().map(|x| x.to_f64()).sum();
+            let mut total = tree(sum.as_slice(), |a, b| a + b).to_f64();
             for (&x, &y) in x[whole..].iter().zip(&self.row[whole..]) {
                 let difference = x.to_f64() - y.to_f64();
                 total += difference * difference;
             }
-            if squared > 0.0 && total <= squared * relative + absolute {
+            if self.squared > 0.0 && total <= bar {
                 self.found.push(at);
             }
         }
@@ -476,7 +483,7 @@ pub fn nearest<T: Real>(
     let space = metric.space(rows);
     let centres = Centres::of(rows, which.iter().copied(), metric, "features")?;
     let mut bounds: Vec<Bounded> = (0..rows.len()).map(|row| (row, Bound::NOTHING)).collect();
-    refresh(rows, &centres, metric, &space, &mut bounds, &|_, _| true, par)?;
+    refresh(rows, &centres, (metric, &space), &mut bounds, &|_, _| true, &mut Vec::new(), par)?;
     settle(rows, &centres, metric, &mut bounds, par)?;
     bounds.sort_unstable_by_key(|&(row, _)| row);
     Ok(bounds.into_iter().map(|(_, bound)| (bound.nearest(), metric.distance(bound.squared))).unzip())

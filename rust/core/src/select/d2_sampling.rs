@@ -216,7 +216,7 @@ impl<T: Real> Targets for Nearby<'_, '_, T> {
         let mut bounds: Vec<Bounded> =
             known.map(|(row, (&squared, &seen))| (row, Bound::exactly(squared, 0, seen))).collect();
         let (rows, centres, metric) = (self.rows, &self.centres, Metric::Euclidean);
-        refresh(rows, centres, metric, &self.space, &mut bounds, &|_, _| true, par)?;
+        refresh(rows, centres, (metric, &self.space), &mut bounds, &|_, _| true, &mut Vec::new(), par)?;
         settle(rows, centres, metric, &mut bounds, par)?;
         for (row, bound) in bounds {
             (squared[row], seen[row]) = (bound.squared, bound.seen());

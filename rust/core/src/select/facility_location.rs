@@ -110,7 +110,7 @@ pub fn facility_location<T: Real>(
     let mut coverage = vec![T::ZERO; n];
     if !labelled.is_empty() {
         let mut nearest: Vec<Bounded> = (0..n).map(|row| (row, Bound::NOTHING)).collect();
-        refresh(rows, labelled, metric, &space, &mut nearest, &|_, _| true, par)?;
+        refresh(rows, labelled, (metric, &space), &mut nearest, &|_, _| true, &mut Vec::new(), par)?;
         settle(rows, labelled, metric, &mut nearest, par)?;
         for (row, bound) in nearest {
             coverage[row] = T::from_f64(similarity.of(bound.squared));

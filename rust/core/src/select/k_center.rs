@@ -18,12 +18,11 @@ impl Rule for Farthest<'_> {
         self.weights.is_none_or(|weights| !weights[row].is_nan())
     }
 
-    fn key(&self, row: usize, squared: f64, _picked: usize) -> f64 {
-        match self.weights {
-            None => squared,
+    fn keys(&self, rows: &[usize], squared: &[f64], _picked: usize, keys: &mut [f64]) {
+        let Some(weights) = self.weights else { return keys.copy_from_slice(squared) };
+        for ((&row, &squared), key) in rows.iter().zip(squared).zip(keys) {
             // 0 · ∞ is 0: without a weight nothing is far.
-            Some(weights) if weights[row] == 0.0 => 0.0,
-            Some(weights) => weights[row] * self.metric.distance(squared),
+            *key = if weights[row] == 0.0 { 0.0 } else { weights[row] * self.metric.distance(squared) };
         }
     }
 

@@ -11,15 +11,15 @@
 //! to bring single rows up to date, one after the other, until the best is found; MMR then took 10 times as
 //! long, as rows near the top are many and each paid for its own normalisation.
 
-use super::centres::{Bound, Bounded, Centres, MightBeNearer, quick_rows, refresh, settle};
+use super::among::{Among, Pool};
+use super::centres::{Bound, Bounded, Centres, Worker, refresh, settle};
 use super::{Open, Picks, Work};
 use crate::distance::Space;
 use crate::error::Error;
-use crate::exact::{Metric, exact, exact_row};
+use crate::exact::Metric;
 use crate::pool::{Par, Watch};
 use crate::real::Real;
 use crate::rows::Rows;
-use crate::simd::dispatch;
 
 /// Numbers of the rows of a rung, so that they stay in the second-level cache while picks are made among them.
 const NUMBERS: usize = 1 << 16;
@@ -30,14 +30,27 @@ const RUNG: usize = 1 << 16;
 /// Rows that are brought up to date at once: all of a large pool would take 32 bytes each.
 const AT_ONCE: usize = 1 << 17;
 
+/// Rows that are asked for their keys at once.
+const ASKED: usize = 1 << 12;
+
+/// Rows of a sample that are to be above a bar.
+const SAMPLED: usize = 64;
+
 /// How rows are ordered.
 pub trait Rule: Sync {
     /// Whether a row can be picked at all.
     fn wants(&self, row: usize) -> bool;
 
     /// What the largest of is picked, once so many are: it never falls as the squared distance to the nearest
-    /// centre grows.
-    fn key(&self, row: usize, squared: f64, picked: usize) -> f64;
+    /// centre grows. Of rows and these distances.
+    fn keys(&self, rows: &[usize], squared: &[f64], picked: usize, keys: &mut [f64]);
+
+    /// The key of one row.
+    fn key(&self, row: usize, squared: f64, picked: usize) -> f64 {
+        let mut key = [0.0];
+        self.keys(&[row], &[squared], picked, &mut key);
+        key[0]
+    }
 
     /// The key while there is nothing to be far from.
     fn alone(&self, row: usize) -> f64;
@@ -48,9 +61,9 @@ pub trait Rule: Sync {
     }
 
     /// The most that the key of a row rises as picks go on from one number to another, its distance the same,
-    /// with rounding.
-    fn rise(&self, _from: usize, _to: usize) -> f64 {
-        0.0
+    /// with rounding; nothing where keys do not depend on it.
+    fn rise(&self, _from: usize, _to: usize) -> Option<f64> {
+        None
     }
 }
 
@@ -99,7 +112,7 @@ impl<T: Real> Known<T> {
         &mut self,
         rows: &Rows<'_, T>,
         k: usize,
-        rule: &impl Rule,
+        rule: &dyn Rule,
         open: Open<'_>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, Work), Error> {
@@ -114,29 +127,29 @@ impl<T: Real> Known<T> {
 }
 
 /// One call of [`Known::pick`].
-struct Ladder<'a, 'b, T, R> {
+struct Ladder<'a, 'b, T> {
     known: &'a mut Known<T>,
     rows: &'a Rows<'b, T>,
-    rule: &'a R,
+    rule: &'a dyn Rule,
     open: Open<'a>,
     /// How many centres stay.
     settled: usize,
     /// Bounds that count the picks of this call too.
     bounds: Vec<Bound>,
-    /// The candidates of a rung, as they are compared.
-    quick: Vec<T>,
+    workers: Vec<Worker<T>>,
     picks: Picks<f64>,
     work: Work,
 }
 
-impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
-    fn new(known: &'a mut Known<T>, rows: &'a Rows<'b, T>, rule: &'a R, open: Open<'a>) -> Self {
+impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
+    fn new(known: &'a mut Known<T>, rows: &'a Rows<'b, T>, rule: &'a dyn Rule, open: Open<'a>) -> Self {
         let can = |row: usize| open.can(row) && rule.wants(row);
         let bounds = known.bounds.iter().enumerate();
         let bounds = bounds.map(|(row, &bound)| if can(row) { bound } else { bound.never() }).collect();
         let settled = known.centres.len();
         let picks = Picks { indices: Vec::new(), values: Vec::new() };
-        Self { known, rows, rule, open, settled, bounds, quick: Vec::new(), picks, work: Work::default() }
+        let (workers, work) = (Vec::new(), Work::default());
+        Self { known, rows, rule, open, settled, bounds, workers, picks, work }
     }
 
     /// What rows are ordered by, −∞ for one that cannot be picked.
@@ -205,16 +218,8 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         watch: &mut Watch,
         par: Par<'_>,
     ) -> Result<bool, Error> {
-        let mut keys: Vec<f64> =
-            self.bounds.iter().enumerate().map(|(row, bound)| self.key(row, bound.squared)).collect();
-        let bar = {
-            let mut order = keys.clone();
-            if rung < order.len() {
-                *order.select_nth_unstable_by(rung, |a, b| b.total_cmp(a)).1
-            } else {
-                f64::NEG_INFINITY
-            }
-        };
+        let mut keys = self.all_keys(par)?;
+        let bar = bar(&keys, rung);
         let rows: Vec<usize> =
             (0..keys.len()).filter(|&row| !self.bounds[row].is_never() && keys[row] >= bar).collect();
         self.refresh(&rows, bar, par)?;
@@ -239,6 +244,28 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         }
         self.pick_among(&candidates, bar, k, watch, par)?;
         Ok(many)
+    }
+
+    /// The key of every row.
+    fn all_keys(&self, par: Par<'_>) -> Result<Vec<f64>, Error> {
+        let mut keys = vec![0.0; self.bounds.len()];
+        let jobs = keys.chunks_mut(ASKED).zip(self.bounds.chunks(ASKED)).enumerate();
+        par.run(
+            jobs,
+            4 * self.bounds.len(),
+            || (Vec::new(), Vec::new()),
+            |(rows, squared), (at, (keys, bounds))| {
+                rows.clear();
+                rows.extend((at * ASKED..).take(bounds.len()));
+                squared.clear();
+                squared.extend(bounds.iter().map(|bound| bound.squared));
+                self.rule.keys(rows, squared, self.picks.indices.len(), keys);
+                let never = keys.iter_mut().zip(bounds).filter(|(_, bound)| bound.is_never());
+                never.for_each(|(key, _)| *key = f64::NEG_INFINITY);
+                Ok(())
+            },
+        )?;
+        Ok(keys)
     }
 
     /// Brings rows up to date, unless their keys fall under the bar.
@@ -281,8 +308,8 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
     fn fold(&mut self, bounds: &mut [Bounded], bar: f64, par: Par<'_>) -> Result<(), Error> {
         let (known, rule, picked) = (&*self.known, self.rule, self.picks.indices.len());
         let matters = |row: usize, squared: f64| rule.key(row, squared, picked) >= bar;
-        self.work.distances +=
-            refresh(self.rows, &known.centres, known.metric, &known.space, bounds, &matters, par)?;
+        let (space, workers) = ((known.metric, &known.space), &mut self.workers);
+        self.work.distances += refresh(self.rows, &known.centres, space, bounds, &matters, workers, par)?;
         Ok(())
     }
 
@@ -296,55 +323,45 @@ impl<'a, 'b, T: Real, R: Rule> Ladder<'a, 'b, T, R> {
         watch: &mut Watch,
         par: Par<'_>,
     ) -> Result<(), Error> {
-        let d = self.rows.width();
-        let metric = self.known.metric;
-        quick_rows(self.rows, candidates, metric, par.level, &mut self.quick);
-        let (mut block, mut found, mut row, mut distance) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
-        let mut squared: Vec<f64> = candidates.iter().map(|&row| self.bounds[row].squared).collect();
-        let before = self.picks.indices.len();
+        let (before, d) = (self.picks.indices.len(), self.rows.width());
+        let pool = Pool { rows: self.rows, metric: self.known.metric, rule: self.rule };
+        let squared = candidates.iter().map(|&row| self.bounds[row].squared).collect();
+        let mut among = Among::new(candidates, squared, &pool, par);
         while self.picks.indices.len() < k {
             let now = self.picks.indices.len();
-            let rise = if now > before { self.rule.rise(before, now) } else { 0.0 };
-            let mut best: Option<(usize, f64)> = None;
-            for (at, &row) in candidates.iter().enumerate() {
-                let key = self.key(row, squared[at]);
-                let tied = key >= bar.0 && row < bar.1 && rise == 0.0;
-                let ahead = squared[at] >= 0.0 && (tied || key > bar.0 + rise);
-                if ahead && best.is_none_or(|(_, value)| key > value) {
-                    best = Some((at, key));
-                }
+            let Some(at) = among.best(&pool, &self.known.centres, now, par) else { break };
+            let (row, squared, key) = (candidates[at], among.squared[at], among.keys[at]);
+            let rise = if now > before { self.rule.rise(before, now) } else { None };
+            let tied = key >= bar.0 && row < bar.1 && rise.is_none();
+            if !tied && key <= bar.0 + rise.unwrap_or(0.0) {
+                break;
             }
-            let Some((at, _)) = best else { break };
-            let full = self.emit(candidates[at], squared[at])?;
-            squared[at] = -1.0;
+            let full = self.emit(row, squared)?;
+            among.take(at, d);
             if full {
-                for (&row, squared) in candidates.iter().zip(&mut squared) {
-                    *squared = if self.bounds[row].is_never() { -1.0 } else { *squared };
-                }
-            }
-            let centre = self.known.centres.exact(self.known.centres.len() - 1);
-            let quick = &self.quick[at * d..(at + 1) * d];
-            found.clear();
-            let (rows, squares) = (&self.quick, &squared);
-            dispatch(
-                par.level,
-                MightBeNearer { rows, row: quick, metric, squared: squares, found: &mut found },
-            );
-            self.work.distances += candidates.len();
-            for &near in &found {
-                let candidate = candidates[near];
-                let given = self.rows.read(candidate..candidate + 1, &mut block);
-                exact_row(given, metric, &mut row, par.level);
-                exact(std::iter::once(&row[..]), centre, metric, par.level, |squared| distance = squared);
-                squared[near] = squared[near].min(distance);
+                let never = (0..candidates.len()).filter(|&at| self.bounds[candidates[at]].is_never());
+                never.for_each(|at| among.leave_out(at));
             }
             watch.ask(par, self.picks.indices.len() as f64 / k as f64)?;
         }
-        let seen = self.known.centres.len();
-        for (&row, &squared) in candidates.iter().zip(&squared) {
+        self.work.distances += among.distances;
+        let before = self.known.centres.len() - (self.picks.indices.len() - before);
+        for ((&row, &squared), &seen) in candidates.iter().zip(&among.squared).zip(&among.seen) {
             // Which centre is the nearest is asked of open bounds alone.
-            self.bounds[row] = Bound::exactly(squared, 0, seen);
+            self.bounds[row] = Bound::exactly(squared, 0, before + seen);
         }
         Ok(())
+    }
+}
+
+/// A number that about so many of the keys are above: of a sample, as any bar will do.
+fn bar(keys: &[f64], rung: usize) -> f64 {
+    let step = (rung / SAMPLED).max(1);
+    let mut sample: Vec<f64> = keys.iter().copied().step_by(step).collect();
+    let rung = rung / step;
+    if rung < sample.len() {
+        *sample.select_nth_unstable_by(rung, |a, b| b.total_cmp(a)).1
+    } else {
+        f64::NEG_INFINITY
     }
 }

@@ -18,10 +18,12 @@ impl Rule for Mmr<'_> {
         !self.scores[row].is_nan()
     }
 
-    fn key(&self, row: usize, squared: f64, _picked: usize) -> f64 {
-        // cos = 1 − ½ |x̂ − ŷ|², and rows of length 1 are never farther apart than 2, but for some rounding.
-        let cosine = 1.0 - squared.min(4.000_001) / 2.0;
-        self.trade_off * self.scores[row] - (1.0 - self.trade_off) * cosine
+    fn keys(&self, rows: &[usize], squared: &[f64], _picked: usize, keys: &mut [f64]) {
+        for ((&row, &squared), key) in rows.iter().zip(squared).zip(keys) {
+            // cos = 1 − ½ |x̂ − ŷ|², and rows of length 1 are never farther apart than 2, but for some rounding.
+            let cosine = 1.0 - squared.min(4.000_001) / 2.0;
+            *key = self.trade_off * self.scores[row] - (1.0 - self.trade_off) * cosine;
+        }
     }
 
     fn alone(&self, row: usize) -> f64 {
@@ -63,18 +65,20 @@ impl Rule for RankedBatch<'_> {
         !self.scores[row].is_nan()
     }
 
-    fn key(&self, row: usize, squared: f64, picked: usize) -> f64 {
+    fn keys(&self, rows: &[usize], squared: &[f64], picked: usize, keys: &mut [f64]) {
         let alpha = self.alpha(picked);
-        alpha * (1.0 - 1.0 / (1.0 + squared.sqrt())) + (1.0 - alpha) * self.scores[row]
+        for ((&row, &squared), key) in rows.iter().zip(squared).zip(keys) {
+            *key = alpha * (1.0 - 1.0 / (1.0 + squared.sqrt())) + (1.0 - alpha) * self.scores[row];
+        }
     }
 
     fn alone(&self, row: usize) -> f64 {
         self.scores[row]
     }
 
-    fn rise(&self, from: usize, to: usize) -> f64 {
+    fn rise(&self, from: usize, to: usize) -> Option<f64> {
         // The key moves by (α − α') (s − (1 − 1 / (1 + d))), of which the second term takes nothing but away;
         // and rounding.
-        (self.alpha(from) - self.alpha(to)) * self.largest + 16.0 * f64::EPSILON * (1.0 + self.largest)
+        Some((self.alpha(from) - self.alpha(to)) * self.largest + 16.0 * f64::EPSILON * (1.0 + self.largest))
     }
 }
