@@ -36,7 +36,8 @@ impl Partitions {
         let mut of_vote = [0; 16];
         let mut taken = [false; 256];
         taken[0] = true;
-        search(0, m, &all, &taken, &mut of_vote).then_some(Self { of_vote, all })
+        all.sort_by_key(|partition| partition.iter().filter(|&&votes| votes > 0).count());
+        search(0, &all, &taken, &mut of_vote).then_some(Self { of_vote, all })
     }
 
     /// The byte of a partition.
@@ -45,7 +46,7 @@ impl Partitions {
     }
 }
 
-fn sum(of_vote: &[u8; 16], partition: &Agreeing) -> u8 {
+fn sum(of_vote: &[u8], partition: &Agreeing) -> u8 {
     let terms = of_vote.iter().zip(partition).map(|(byte, times)| byte.wrapping_mul(*times));
     terms.fold(0, u8::wrapping_add)
 }
@@ -62,19 +63,18 @@ fn divide(left: usize, last: usize, t: usize, partition: &mut Agreeing, all: &mu
     partition[t] = 0;
 }
 
-/// Finds what votes add from t on, given the bytes that partitions without larger groups have.
-fn search(t: usize, m: usize, all: &[Agreeing], taken: &[bool; 256], of_vote: &mut [u8; 16]) -> bool {
-    if t == m {
-        return true;
-    }
-    let ends_here = |partition: &&Agreeing| partition[t] > 0 && partition[t + 1] == 0;
-    (0..=u8::MAX).any(|byte| {
+/// Finds what votes add from t on. Partitions come in the order of their largest groups: those without one of
+/// more than t votes have the bytes that are taken.
+fn search(t: usize, partitions: &[Agreeing], taken: &[bool; 256], of_vote: &mut [u8; 16]) -> bool {
+    let (here, rest) = partitions.split_at(partitions.partition_point(|partition| partition[t + 1] == 0));
+    let found = |byte| {
         of_vote[t] = byte;
         let mut taken = *taken;
-        let bytes = all.iter().filter(ends_here).map(|partition| usize::from(sum(of_vote, partition)));
-        let apart = bytes.fold(true, |apart, byte| apart & !std::mem::replace(&mut taken[byte], true));
-        apart && search(t + 1, m, all, &taken, of_vote)
-    })
+        let mut bytes = here.iter().map(|partition| usize::from(sum(&of_vote[..=t], partition)));
+        bytes.all(|byte| !std::mem::replace(&mut taken[byte], true))
+            && (rest.is_empty() || search(t + 1, rest, &taken, of_vote))
+    };
+    (0..=u8::MAX).any(found)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ const LANES: usize = 64;
 const FEW: usize = 64;
 
 /// Rows from which on it pays to find bytes for partitions.
-const MANY: usize = 1 << 14;
+const MANY: usize = 1 << 12;
 
 /// What is asked of votes.
 #[derive(Debug, Clone, Copy)]
