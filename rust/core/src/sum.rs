@@ -78,13 +78,5 @@ pub(crate) fn tree_sum<T: Real>(high: &[T], low: &[T]) -> f64 {
     for (sum, x) in sums.iter_mut().zip(low) {
         *sum += x.to_f64();
     }
-    let mut width = sums.len();
-    while width > 1 {
-        width /= 2;
-        let (left, right) = sums.split_at_mut(width);
-        for (a, b) in left.iter_mut().zip(right) {
-            *a += *b;
-        }
-    }
-    sums[0]
+    tree(&sums, |a, b| a + b)
 }

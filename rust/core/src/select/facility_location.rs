@@ -532,19 +532,12 @@ impl<T: Real> Epilogue<T> for Both<'_, T> {
             return;
         }
         let zero = T::splat(simd, T::ZERO);
-        let items = self.across.coverage.len();
         for row in pairs.chunks_exact(width) {
             let mut sum = Sum::<T, S>::new(simd);
             for (at, similar) in row.chunks_exact(T::LANES).enumerate() {
                 let at = at * T::LANES;
                 // What only fills the last vector is infinitely far: its similarity is 0, and so is what it gains.
-                let part = |numbers: &[T], simd: S| {
-                    if at + T::LANES <= items {
-                        T::load(simd, &numbers[at..at + T::LANES])
-                    } else {
-                        padded(simd, &numbers[at..])
-                    }
-                };
+                let part = |numbers: &[T], simd: S| padded(simd, &numbers[at..]);
                 let gain = (T::load(simd, similar) - part(self.across.coverage, simd)).max(zero);
                 let weight =
                     self.across.weights.map_or(T::splat(simd, T::ONE), |weights| part(weights, simd));
