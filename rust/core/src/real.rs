@@ -133,16 +133,24 @@ pub trait Real:
     }
 }
 
-/// A polynomial by Horner's rule. Even and odd powers apart have half the latency, which other lanes hide
-/// anyway, for a multiplication more: entropy took 1.06 times as long.
+/// Coefficients from which on a polynomial takes even and odd powers apart.
+const MANY: usize = 10;
+
+/// A polynomial by Horner's rule; of many coefficients, even and odd powers apart, which halves the time that a
+/// number waits for itself, for a multiplication more. An out-of-order machine hides much of that time behind other
+/// lanes: entropy of float64, 20 coefficients, gains 1.15 on a Xeon, whose scheduler holds few of them; that
+/// of float32, 9 coefficients, would lose 1.05.
 #[inline(always)]
 fn polynomial<T: Real, S: Simd>(simd: S, coefficients: &[T], x: T::Lanes<S>) -> T::Lanes<S> {
-    let top = coefficients.len() - 1;
-    let mut p = T::splat(simd, coefficients[top]);
-    for i in (0..top).rev() {
-        p = p.mul_add(x, T::splat(simd, coefficients[i]));
+    let parts = if coefficients.len() < MANY { 1 } else { 2 };
+    let step = if parts == 1 { x } else { x * x };
+    let mut sums = [T::splat(simd, T::ZERO); 2];
+    for (i, &coefficient) in coefficients.iter().enumerate().rev() {
+        let coefficient = T::splat(simd, coefficient);
+        let is_first = i + parts >= coefficients.len();
+        sums[i % parts] = if is_first { coefficient } else { sums[i % parts].mul_add(step, coefficient) };
     }
-    p
+    if parts == 1 { sums[0] } else { sums[1].mul_add(x, sums[0]) }
 }
 
 /// A bit for each lane.

@@ -7,8 +7,8 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
 use crate::real::Real;
-use crate::simd::Kernel;
 use crate::simd::transpose::turn;
+use crate::simd::{AHEAD, Kernel, prefetch};
 use crate::sum::{BLOCK, Sum};
 
 /// The first numbers of a row as lanes, 0 behind its end.
@@ -49,25 +49,27 @@ impl<T: Real> OverRow<T, 1> for Squares {
     }
 }
 
-/// Sums over each of up to LANES rows, a row in each lane.
+/// Sums over each of the first LANES rows, or fewer if there are fewer, a row in each lane.
 #[inline(always)]
 pub(crate) fn each_row<T: Real, S: Simd, const N: usize>(
     simd: S,
-    group: &[T],
+    ahead: &[T],
     d: usize,
     room: &mut [T],
     over: impl OverRow<T, N>,
 ) -> [T::Lanes<S>; N] {
     let size = T::LANES * T::LANES;
     let (kept, turned) = room.split_at_mut(N * size);
-    let count = group.len() / d;
+    let count = (ahead.len() / d).min(T::LANES);
     let whole = d / T::LANES * T::LANES;
-    for (r, row) in group.chunks_exact(d).enumerate() {
+    for (r, row) in ahead.chunks_exact(d).take(T::LANES).enumerate() {
+        let asked = r * d + AHEAD;
         let mut sums: [Sum<T, S>; N] = std::array::from_fn(
             #[inline(always)]
             |_| Sum::new(simd),
         );
         for at in (0..whole).step_by(T::LANES) {
+            prefetch(ahead, asked + at..asked + at + T::LANES);
             over.add(simd, T::load(simd, &row[at..at + T::LANES]), at, &mut sums);
             if at / T::LANES % BLOCK == BLOCK - 1 {
                 for sum in &mut sums {

@@ -47,7 +47,7 @@ use logits::Logits;
 use probabilities::Probabilities;
 
 /// Elements in a block of rows: what a thread takes at a time.
-const BLOCK: usize = 1 << 15;
+const BLOCK: usize = 1 << 16;
 
 /// A score by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 /// Numbers that a thread takes at a time.
-const STEP: usize = 1 << 15;
+const STEP: usize = 1 << 17;
 
 /// The density of each row among the rows of `reference`, or of its own set: the mean similarity, or 1 / (1 +
 /// the mean squared distance). O(n d), two reads, O(d) memory.
@@ -171,7 +171,6 @@ struct SumRows<'a, T> {
 
 impl<T: Real> Kernel for SumRows<'_, T> {
     type Output = Vec<f64>;
-    const WIDE: bool = false;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Vec<f64> {
@@ -183,11 +182,11 @@ impl<T: Real> Kernel for SumRows<'_, T> {
         let (high, rest) = rest.split_at_mut(width);
         let (low, room) = rest.split_at_mut(width);
         let mut careful = vec![0.0; d];
-        for group in rows.chunks(T::LANES * d) {
+        for (number, group) in rows.chunks(T::LANES * d).enumerate() {
             let count = group.len() / d;
             let mut scales = T::splat(simd, T::ONE);
             if scaled {
-                let [squared] = each_row(simd, group, d, room, Squares);
+                let [squared] = each_row(simd, &rows[number * T::LANES * d..], d, room, Squares);
                 scales = T::splat(simd, T::ONE) / squared.sqrt();
                 let bits = unusual::<T, S>(simd, squared) & (u64::MAX >> (64 - count));
                 if bits != 0 {
@@ -337,7 +336,6 @@ struct Compare<'a, T> {
 
 impl<T: Real> Kernel for Compare<'_, T> {
     type Output = Option<(usize, Fault)>;
-    const WIDE: bool = false;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
@@ -348,12 +346,13 @@ impl<T: Real> Kernel for Compare<'_, T> {
         let half = T::splat(simd, T::from_f64(0.5));
         let similarity = about.options.similarity;
         for (number, (group, out)) in rows.chunks(T::LANES * d).zip(out.chunks_mut(T::LANES)).enumerate() {
+            let ahead = &rows[number * T::LANES * d..];
             let mut value;
             if similarity == Similarity::SquaredDistance {
-                [value] = each_row(simd, group, d, lanes, Differences(about.centre, about.rest));
+                [value] = each_row(simd, ahead, d, lanes, Differences(about.centre, about.rest));
             } else {
                 let mut own;
-                [value, own] = each_row(simd, group, d, lanes, Products(about.centre));
+                [value, own] = each_row(simd, ahead, d, lanes, Products(about.centre));
                 if similarity == Similarity::Cosine {
                     value /= own.sqrt();
                     let bits = unusual::<T, S>(simd, own) & (u64::MAX >> (64 - out.len()));

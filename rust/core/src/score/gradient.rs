@@ -249,7 +249,7 @@ impl<T: Real> Kernel for Lengths<'_, T> {
         for (number, out) in out.chunks_mut(T::LANES).enumerate() {
             let first = number * T::LANES;
             let group = &rows[first * d..(first + out.len()) * d];
-            let [squares] = each_row(simd, group, d, lanes, Squares);
+            let [squares] = each_row(simd, &rows[first * d..], d, lanes, Squares);
             let sum = bias + squares;
             let mut length = if request.squared { sum } else { sum.sqrt() };
             // Squares that overflow or vanish, and numbers that are not finite.

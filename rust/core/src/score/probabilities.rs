@@ -15,14 +15,11 @@ use fearless_simd::prelude::*;
 
 use crate::real::{Real, all_lanes};
 use crate::simd::transpose::turn;
-use crate::simd::{Kernel, Level, dispatch, prefetch};
+use crate::simd::{AHEAD, Kernel, Level, dispatch, prefetch};
 use crate::sum::{BLOCK, Sum};
 
 /// Rows of up to this many numbers are turned; folding the lanes of a longer row costs less than turning it.
 pub(super) const SHORT: usize = 64;
-
-/// How many numbers ahead short rows are asked for.
-const AHEAD: usize = 1024;
 
 /// Sums of a long row that are kept until they are folded.
 const KEPT: usize = 7;
@@ -73,7 +70,7 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
             sums.as_read(simd)
         } else {
             for (lane, row) in rows.chunks_exact(c).enumerate() {
-                Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, row)
+                Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, row, &ahead[lane * c..])
                     .keep::<LOGARITHM, LARGEST>(lane, columns);
             }
             Sums::folded::<LOGARITHM, LARGEST>(simd, rows.len() / c, columns).as_read(simd)
@@ -200,12 +197,14 @@ impl<T: Real, S: Simd> Sums<T, S> {
         }
     }
 
-    /// Reads one long row, its classes in the lanes.
+    /// Reads one long row, its classes in the lanes; it is the first of those ahead.
     #[inline(always)]
-    fn of_row<const LOGARITHM: bool, const LARGEST: bool>(simd: S, row: &[T]) -> Self {
+    fn of_row<const LOGARITHM: bool, const LARGEST: bool>(simd: S, row: &[T], ahead: &[T]) -> Self {
         let mut sums = Self::new(simd);
         let (whole, rest) = row.split_at(row.len() / T::LANES * T::LANES);
-        for block in whole.chunks(T::LANES * BLOCK) {
+        for (number, block) in whole.chunks(T::LANES * BLOCK).enumerate() {
+            let asked = number * T::LANES * BLOCK + AHEAD;
+            prefetch(ahead, asked..asked + block.len());
             for p in block.chunks_exact(T::LANES) {
                 sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
             }
