@@ -142,15 +142,28 @@ const MANY: usize = 10;
 /// of float32, 9 coefficients, would lose 1.05.
 #[inline(always)]
 fn polynomial<T: Real, S: Simd>(simd: S, coefficients: &[T], x: T::Lanes<S>) -> T::Lanes<S> {
-    let parts = if coefficients.len() < MANY { 1 } else { 2 };
-    let step = if parts == 1 { x } else { x * x };
-    let mut sums = [T::splat(simd, T::ZERO); 2];
-    for (i, &coefficient) in coefficients.iter().enumerate().rev() {
-        let coefficient = T::splat(simd, coefficient);
-        let is_first = i + parts >= coefficients.len();
-        sums[i % parts] = if is_first { coefficient } else { sums[i % parts].mul_add(step, coefficient) };
+    if coefficients.len() < MANY {
+        return horner(simd, coefficients, (0, 1), x);
     }
-    if parts == 1 { sums[0] } else { sums[1].mul_add(x, sums[0]) }
+    let square = x * x;
+    let odd = horner(simd, coefficients, (1, 2), square);
+    odd.mul_add(x, horner(simd, coefficients, (0, 2), square))
+}
+
+/// Horner's rule over the coefficients from one on, some steps apart.
+#[inline(always)]
+fn horner<T: Real, S: Simd>(
+    simd: S,
+    coefficients: &[T],
+    (first, step): (usize, usize),
+    x: T::Lanes<S>,
+) -> T::Lanes<S> {
+    let last = (coefficients.len() - 1 - first) / step;
+    let mut p = T::splat(simd, coefficients[first + last * step]);
+    for i in (0..last).rev() {
+        p = p.mul_add(x, T::splat(simd, coefficients[first + i * step]));
+    }
+    p
 }
 
 /// A bit for each lane.
