@@ -109,8 +109,8 @@ pub(crate) fn prefetch<T>(numbers: &[T], range: std::ops::Range<usize>) {
 pub trait Kernel {
     /// What it leaves.
     type Output;
-    /// Whether 64-byte registers gain it anything. What waits for memory or goes row by row is as fast with
-    /// those of AVX2, and then there is one copy less of it.
+    /// Whether 64-byte registers gain it anything. What waits for memory, asking for nothing ahead, or goes row by row
+    /// is as fast with those of AVX2, and then there is one copy less of it.
     const WIDE: bool = true;
     /// Does the work; to be `#[inline(always)]`, like all that it calls with lanes in hand.
     fn run<S: Simd>(self, simd: S) -> Self::Output;

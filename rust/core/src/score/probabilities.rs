@@ -69,8 +69,8 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
             }
             sums.as_read(simd)
         } else {
-            for (lane, row) in rows.chunks_exact(c).enumerate() {
-                Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, row, &ahead[lane * c..])
+            for lane in 0..rows.len() / c {
+                Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, &ahead[lane * c..], c)
                     .keep::<LOGARITHM, LARGEST>(lane, columns);
             }
             Sums::folded::<LOGARITHM, LARGEST>(simd, rows.len() / c, columns).as_read(simd)
@@ -197,11 +197,11 @@ impl<T: Real, S: Simd> Sums<T, S> {
         }
     }
 
-    /// Reads one long row, its classes in the lanes; it is the first of those ahead.
+    /// Reads the first long row of those ahead, its classes in the lanes.
     #[inline(always)]
-    fn of_row<const LOGARITHM: bool, const LARGEST: bool>(simd: S, row: &[T], ahead: &[T]) -> Self {
+    fn of_row<const LOGARITHM: bool, const LARGEST: bool>(simd: S, ahead: &[T], c: usize) -> Self {
         let mut sums = Self::new(simd);
-        let (whole, rest) = row.split_at(row.len() / T::LANES * T::LANES);
+        let (whole, rest) = ahead[..c].split_at(c / T::LANES * T::LANES);
         for (number, block) in whole.chunks(T::LANES * BLOCK).enumerate() {
             let asked = number * T::LANES * BLOCK + AHEAD;
             prefetch(ahead, asked..asked + block.len());
