@@ -135,10 +135,11 @@ fn turn_apart<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T]
 }
 
 impl<T: Real> Block<'_, T> {
-    /// Room for the columns of [`turn`](Block::turn), and for rows on their way there.
+    /// Room for the columns of [`turn`](Block::turn), and behind them for rows on their way there, or for a step from
+    /// the last column.
     pub(crate) fn room(&self) -> usize {
         let columns = self.m * self.chunk.next_multiple_of(4);
-        (columns + self.chunk).next_multiple_of(4) * T::LANES
+        (columns + self.chunk.max(self.m)).next_multiple_of(4) * T::LANES
     }
 
     /// Turns LANES rows from `first` on, the classes of a chunk: the column of member i and class j of the chunk is
