@@ -13,7 +13,8 @@ use super::top_k::best_of;
 use super::{Open, Picks};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
-use crate::real::{Real, all_lanes};
+use crate::real::Real;
+use crate::row_sums::padded;
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level, dispatch};
 use fearless_simd::prelude::*;
@@ -109,39 +110,43 @@ pub fn power<T: Real>(
     })
 }
 
-/// The largest of some scores, the first of which is that of row `first`.
+/// The largest of some scores, the first of which is that of row `first`, or 0.
 fn largest<T: Real>(scores: &[T], first: usize, level: Level) -> Result<f64, Error> {
-    let (mut largest, mut any) = dispatch(level, Largest { scores });
-    let bad = |score: &T| *score < T::ZERO || *score == T::INFINITY;
-    for score in &scores[scores.len() / T::LANES * T::LANES..] {
-        any |= bad(score);
+    if let Some(largest) = dispatch(level, Largest { scores }) {
+        return Ok(largest);
+    }
+    let mut largest = 0.0;
+    for (at, score) in scores.iter().enumerate() {
+        if *score < T::ZERO || *score == T::INFINITY {
+            let fault = Fault::NotAScore { value: score.to_f64() };
+            return Err(Error::Row { argument: "scores", row: first + at, member: None, fault });
+        }
         largest = if score.to_f64() > largest { score.to_f64() } else { largest };
     }
-    let wrong = if any { scores.iter().position(bad) } else { None };
-    wrong.map_or(Ok(largest), |at| {
-        let fault = Fault::NotAScore { value: scores[at].to_f64() };
-        Err(Error::Row { argument: "scores", row: first + at, member: None, fault })
-    })
+    Ok(largest)
 }
 
-/// The kernel of the largest score of whole vectors, and whether one is negative or infinite.
+/// The kernel of the largest score, if all are finite and none has a sign: three operations for a vector, where to
+/// compare each with both bounds takes twice as many, and these on a single port.
 struct Largest<'a, T> {
     scores: &'a [T],
 }
 
 impl<T: Real> Kernel for Largest<'_, T> {
-    type Output = (f64, bool);
+    type Output = Option<f64>;
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> (f64, bool) {
-        let (zero, infinity) = (T::splat(simd, T::ZERO), T::splat(simd, T::INFINITY));
-        let (mut largest, mut bad) = (zero, 0);
-        for scores in self.scores.chunks_exact(T::LANES) {
-            let scores = T::load(simd, scores);
-            bad |= scores.simd_lt(zero).to_bitmask() | scores.simd_ge(infinity).to_bitmask();
-            largest = scores.simd_gt(largest).select(scores, largest);
+    fn run<S: Simd>(self, simd: S) -> Option<f64> {
+        let zero = T::splat(simd, T::ZERO);
+        let (mut largest, mut finite, mut signs) = (zero, zero, zero.to_bits());
+        for scores in self.scores.chunks(T::LANES) {
+            let scores = padded::<T, S>(simd, scores);
+            largest = scores.max(largest);
+            finite = scores.mul_add(zero, finite);
+            signs |= scores.to_bits();
         }
-        let largest = largest.as_slice().iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64()));
-        (largest, bad & all_lanes::<T>() != 0)
+        let plain =
+            !T::Lanes::<S>::from_bits(signs).is_sign_negative().any_true() && finite.simd_eq(zero).all_true();
+        plain.then(|| largest.as_slice().iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64())))
     }
 }
 
@@ -160,12 +165,12 @@ impl Kernel for Pass<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let least = u16x32::splat(simd, self.least);
-        let lane = |i: u64| self.seed.wrapping_add((i + 1).wrapping_mul(STEPS));
-        let lanes = u64x8::simd_from(simd, std::array::from_fn(|i| lane(i as u64)));
+        let word = |i: usize| self.seed.wrapping_add((i as u64 + 1).wrapping_mul(STEPS));
+        let mut counters = u64x8::simd_from(simd, std::array::from_fn(|i| word(self.first / 4 + i)));
         for start in (0..self.count).step_by(ROWS) {
-            let before = (((self.first + start) / 4) as u64).wrapping_mul(STEPS);
             // In memory the first 16 bits of a word are its lowest.
-            let bits: u16x32<S> = words(simd, lanes + u64x8::splat(simd, before)).bitcast();
+            let bits: u16x32<S> = words(simd, counters).bitcast();
+            counters += u64x8::splat(simd, STEPS.wrapping_mul(8));
             let mut above = bits.simd_ge(least).to_bitmask() & u64::MAX >> (64 - ROWS);
             while above != 0 {
                 self.passed.push(start + above.trailing_zeros() as usize);
