@@ -172,7 +172,8 @@ const FIRST: usize = 96;
 
 /// Brings bounds up to date with all centres, but gives a row up once its bound does not matter any more.
 /// Distances are left open: [`settle`] makes exact those that are needed. What the threads hold is kept from
-/// one call to the next in `workers`. Returns how many distances the tiles have computed.
+/// one call to the next in `workers`. Returns how many distances the tiles have computed. `bounds` come in the order
+/// of their rows.
 pub(crate) fn refresh<T: Real>(
     rows: &Rows<'_, T>,
     centres: &Centres<T>,
@@ -188,7 +189,7 @@ pub(crate) fn refresh<T: Real>(
     }
     let side = side::<T>(d);
     // Those that have seen as many stand together, and go through memory in order.
-    bounds.sort_unstable_by_key(|&(row, bound)| (bound.seen, row));
+    bounds.sort_by_key(|(_, bound)| bound.seen);
     let size = bounds.len().saturating_mul(centres.len() * (d / 8 + 1));
     let all = Rows::of(&centres.rows, d);
     let idle = Mutex::new(std::mem::take(workers));

@@ -152,11 +152,6 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         Self { known, rows, rule, open, settled, bounds, workers, picks, work }
     }
 
-    /// What rows are ordered by, −∞ for one that cannot be picked.
-    fn key(&self, row: usize, squared: f64) -> f64 {
-        if squared < 0.0 { f64::NEG_INFINITY } else { self.rule.key(row, squared, self.picks.indices.len()) }
-    }
-
     fn climb(&mut self, k: usize, par: Par<'_>) -> Result<(), Error> {
         let smallest = (NUMBERS / self.rows.width().max(1)).clamp(256, 4096);
         let (mut rung, mut keep) = (smallest, smallest);
@@ -218,13 +213,13 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         watch: &mut Watch,
         par: Par<'_>,
     ) -> Result<bool, Error> {
-        let mut keys = self.all_keys(par)?;
+        let mut keys = self.keys(&(0..self.bounds.len()), par)?;
         let bar = bar(&keys, rung);
         let rows: Vec<usize> =
-            (0..keys.len()).filter(|&row| !self.bounds[row].is_never() && keys[row] >= bar).collect();
+            (0..keys.len()).filter(|&row| keys[row] >= bar && !self.bounds[row].is_never()).collect();
         self.refresh(&rows, bar, par)?;
-        for &row in &rows {
-            keys[row] = self.key(row, self.bounds[row].squared);
+        for (&row, key) in rows.iter().zip(self.keys(&rows.iter().copied(), par)?) {
+            keys[row] = key;
         }
         let mut candidates: Vec<usize> = rows.into_iter().filter(|&row| keys[row] >= bar).collect();
         // Of many that are still there the best are taken, of ties the first: each pick goes over all candidates.
@@ -246,21 +241,25 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         Ok(many)
     }
 
-    /// The key of every row.
-    fn all_keys(&self, par: Par<'_>) -> Result<Vec<f64>, Error> {
-        let mut keys = vec![0.0; self.bounds.len()];
-        let jobs = keys.chunks_mut(ASKED).zip(self.bounds.chunks(ASKED)).enumerate();
+    /// What rows are ordered by, −∞ for one that cannot be picked.
+    fn keys(
+        &self,
+        which: &(impl ExactSizeIterator<Item = usize> + Clone + Sync),
+        par: Par<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let (mut keys, size) = (vec![0.0; which.len()], 4 * which.len());
+        let jobs = keys.chunks_mut(ASKED).enumerate();
         par.run(
             jobs,
-            4 * self.bounds.len(),
+            size,
             || (Vec::new(), Vec::new()),
-            |(rows, squared), (at, (keys, bounds))| {
+            |(rows, squared), (at, keys)| {
                 rows.clear();
-                rows.extend((at * ASKED..).take(bounds.len()));
+                rows.extend(which.clone().skip(at * ASKED).take(keys.len()));
                 squared.clear();
-                squared.extend(bounds.iter().map(|bound| bound.squared));
+                squared.extend(rows.iter().map(|&row: &usize| self.bounds[row].squared));
                 self.rule.keys(rows, squared, self.picks.indices.len(), keys);
-                let never = keys.iter_mut().zip(bounds).filter(|(_, bound)| bound.is_never());
+                let never = keys.iter_mut().zip(&*squared).filter(|(_, squared)| **squared < 0.0);
                 never.for_each(|(key, _)| *key = f64::NEG_INFINITY);
                 Ok(())
             },
@@ -287,9 +286,7 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         }
         for rows in rows.chunks(AT_ONCE) {
             let known = rows.iter().map(|&row| (row, self.bounds[row]));
-            let behind = |&(row, bound): &Bounded| {
-                (self.settled..total).contains(&bound.seen()) && self.key(row, bound.squared) >= bar
-            };
+            let behind = |&(_, bound): &Bounded| (self.settled..total).contains(&bound.seen());
             let mut bounds: Vec<_> = known.filter(behind).collect();
             self.fold(&mut bounds, bar, par)?;
             for (row, bound) in bounds {
