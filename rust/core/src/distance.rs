@@ -113,12 +113,16 @@ impl<T: Real> Block<T> {
         self.prepare(space, level).map_err(|(row, fault)| at(argument, which.nth(row).unwrap_or(row), fault))
     }
 
-    /// Where the rows are put as they were given.
+    /// Where the rows are put as they were given. Those that are centred then overwrite what was there: cleared, they
+    /// would be filled with zeros first.
     fn start(&mut self, d: usize, space: &Space<T>) -> &mut Vec<T> {
         self.d = d;
         self.given.clear();
-        self.rows.clear();
-        if matches!(space, Space::Cosine) { &mut self.rows } else { &mut self.given }
+        if matches!(space, Space::Cosine) {
+            self.rows.clear();
+            return &mut self.rows;
+        }
+        &mut self.given
     }
 
     /// Makes rows what they are multiplied as. Fails for the first row whose squared norm is no finite
