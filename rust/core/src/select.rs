@@ -4,6 +4,7 @@ mod among;
 pub mod centres;
 pub mod d2_sampling;
 pub mod facility_location;
+mod gains;
 pub mod k_center;
 pub mod ladder;
 mod open;
@@ -11,6 +12,7 @@ mod power;
 pub mod relevance;
 mod top_k;
 
+pub use gains::Similarity;
 pub use open::{Groups, Open};
 pub use power::power;
 pub use top_k::top_k;

@@ -13,11 +13,11 @@ use querist_core::real::Real;
 use querist_core::rows::Rows;
 use querist_core::select::centres::{Centres, nearest as nearest_of};
 use querist_core::select::d2_sampling::{badge as badge_of, k_means_pp as draw};
-use querist_core::select::facility_location::{Similarity, facility_location as cover};
+use querist_core::select::facility_location::facility_location as cover;
 use querist_core::select::k_center::Farthest;
 use querist_core::select::ladder::Known;
 use querist_core::select::relevance::{Mmr, RankedBatch};
-use querist_core::select::{Open, Picks, Work};
+use querist_core::select::{Open, Picks, Similarity, Work};
 
 use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
