@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -149,10 +150,11 @@ def uniforms(seed, n):
 def test_power_that_skips_logarithms_draws_what_all_of_them_would(dtype, beta):
     n = 200_000
     rng = np.random.default_rng(2)
-    for given in (rng.random(n), np.sort(rng.random(n)) ** 9, rng.exponential(size=n) * 1e-30):
+    made = (rng.random(n), np.sort(rng.random(n)) ** 9, rng.exponential(size=n) * 1e-30)
+    for given, odd in product(made, (NAN, -0.0)):
         scores = given.astype(dtype)
         scores[rng.random(n) < 0.2] = 0
-        scores[rng.random(n) < 0.1] = NAN
+        scores[rng.random(n) < 0.1] = odd
         with np.errstate(divide="ignore", invalid="ignore"):
             value = beta * np.log(scores.astype(float)) - np.log(-np.log(uniforms(11, n)))
         value[~(scores > 0)] = -INF
@@ -248,6 +250,8 @@ def test_bad_input_is_named():
     pool, proba, scores = pool_of(30, 3), dirichlet(30, 3), np.random.default_rng(1).random(30)
     with pytest.raises(ValueError, match=r"scores.*row 4\b"):
         select.power(np.where(np.arange(30) == 4, -1.0, scores), 3)
+    with pytest.raises(ValueError, match=r"scores.*row 4\b"):
+        select.power(np.where(np.arange(30) == 4, INF, np.where(np.arange(30) == 2, NAN, scores)), 3)
     with pytest.raises(ValueError, match="beta"):
         select.power(scores, 3, beta=-1)
     with pytest.raises(ValueError, match=r"scores.*row 4\b"):

@@ -112,41 +112,34 @@ pub fn power<T: Real>(
 
 /// The largest of some scores, the first of which is that of row `first`, or 0.
 fn largest<T: Real>(scores: &[T], first: usize, level: Level) -> Result<f64, Error> {
-    if let Some(largest) = dispatch(level, Largest { scores }) {
-        return Ok(largest);
-    }
-    let mut largest = 0.0;
-    for (at, score) in scores.iter().enumerate() {
-        if *score < T::ZERO || *score == T::INFINITY {
-            let fault = Fault::NotAScore { value: score.to_f64() };
-            return Err(Error::Row { argument: "scores", row: first + at, member: None, fault });
-        }
-        largest = if score.to_f64() > largest { score.to_f64() } else { largest };
-    }
-    Ok(largest)
+    let (least, largest) = dispatch(level, Extremes { scores });
+    let bad = |score: f64| score < 0.0 || score == f64::INFINITY;
+    let wrong =
+        if bad(least) || bad(largest) { scores.iter().position(|score| bad(score.to_f64())) } else { None };
+    wrong.map_or(Ok(largest), |at| {
+        let fault = Fault::NotAScore { value: scores[at].to_f64() };
+        Err(Error::Row { argument: "scores", row: first + at, member: None, fault })
+    })
 }
 
-/// The kernel of the largest score, if all are finite and none has a sign: three operations for a vector, where to
-/// compare each with both bounds takes twice as many, and these on a single port.
-struct Largest<'a, T> {
+/// The kernel of the least and the largest of some scores and 0. NaN passes no comparison.
+struct Extremes<'a, T> {
     scores: &'a [T],
 }
 
-impl<T: Real> Kernel for Largest<'_, T> {
-    type Output = Option<f64>;
+impl<T: Real> Kernel for Extremes<'_, T> {
+    type Output = (f64, f64);
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Option<f64> {
+    fn run<S: Simd>(self, simd: S) -> (f64, f64) {
         let zero = T::splat(simd, T::ZERO);
-        let (mut largest, mut finite, mut signs) = (zero, zero, zero.to_bits());
+        let (mut least, mut largest) = (zero, zero);
         for scores in self.scores.chunks(T::LANES) {
             let scores = padded::<T, S>(simd, scores);
-            largest = scores.max(largest);
-            finite = scores.mul_add(zero, finite);
-            signs |= scores.to_bits();
+            least = scores.simd_lt(least).select(scores, least);
+            largest = scores.simd_gt(largest).select(scores, largest);
         }
-        let plain =
-            !T::Lanes::<S>::from_bits(signs).is_sign_negative().any_true() && finite.simd_eq(zero).all_true();
-        plain.then(|| largest.as_slice().iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64())))
+        let least = least.as_slice().iter().fold(0.0, |least: f64, x| least.min(x.to_f64()));
+        (least, largest.as_slice().iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64())))
     }
 }
 
@@ -165,12 +158,12 @@ impl Kernel for Pass<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let least = u16x32::splat(simd, self.least);
-        let word = |i: usize| self.seed.wrapping_add((i as u64 + 1).wrapping_mul(STEPS));
-        let mut counters = u64x8::simd_from(simd, std::array::from_fn(|i| word(self.first / 4 + i)));
+        let counter = |i: usize| self.seed.wrapping_add((i as u64 + 1).wrapping_mul(STEPS));
+        let mut counters = u64x8::simd_from(simd, std::array::from_fn(|i| counter(self.first / 4 + i)));
         for start in (0..self.count).step_by(ROWS) {
             // In memory the first 16 bits of a word are its lowest.
             let bits: u16x32<S> = words(simd, counters).bitcast();
-            counters += u64x8::splat(simd, STEPS.wrapping_mul(8));
+            counters += u64x8::splat(simd, STEPS.wrapping_mul(ROWS as u64 / 4));
             let mut above = bits.simd_ge(least).to_bitmask() & u64::MAX >> (64 - ROWS);
             while above != 0 {
                 self.passed.push(start + above.trailing_zeros() as usize);
