@@ -9,13 +9,13 @@
 //!
 //! **Shape.** On AVX-512, 8 rows × 3 vectors of columns fill 24 of 32 registers: 24 multiply-adds for 11 loads. On 16
 //! registers it is 4 rows × 1 vector (two registers). The columns are packed once for a block, 64 bytes for
-//! each k; rows are read where they are, as rows packed too would gain 4 % at the most. Of many coordinates, a slice
-//! that stays in the second-level cache is multiplied with all rows of the left block before the next one is (Xeon,
-//! d = 4096: 178 GFlop/s on two cores without, 268 so; OpenBLAS 345). Measured (Zen 4, one core, d = 128): 117 GFlop/s in float32, 98 % of
-//! what the multiply-add units can do; the crates `gemm` and `matrixmultiply` give back a stored matrix and
-//! leave the order of the sum open, and so were not an alternative. Road not taken: Σ (x − y)² in the tile
-//! instead of a product, which would need no care for cancellation; the subtractions share the ports, and it
-//! runs at 63 GFlop/s.
+//! each k; rows are read where they are, as rows packed too would gain 4 % at the most. Of many coordinates, a
+//! slice that stays in the second-level cache is multiplied with all rows of the left block before the next one
+//! is (Xeon, d = 4096: 178 GFlop/s on two cores without, 268 so; OpenBLAS 345). Measured (Zen 4, one core, d =
+//! 128): 117 GFlop/s in float32, 98 % of what the multiply-add units can do; the crates `gemm` and
+//! `matrixmultiply` give back a stored matrix and leave the order of the sum open, and so were not an
+//! alternative. Road not taken: Σ (x − y)² in the tile instead of a product, which would need no care for
+//! cancellation; the subtractions share the ports, and it runs at 63 GFlop/s.
 
 use std::ops::Range;
 
@@ -69,7 +69,8 @@ impl<T: Real> Packed<T> {
         self.width
     }
 
-    /// Coordinates of all columns that take half a megabyte, and so stay in the second-level cache.
+    /// Coordinates of all columns that stay in the second-level cache: half a megabyte, rounded up to what is summed at
+    /// once, and then up to twice as much.
     fn slice(&self) -> usize {
         let fit = (1 << 19) / (self.width.max(1) * size_of::<T>());
         if fit < self.d { fit.next_multiple_of(DEPTH) } else { self.d }
@@ -104,7 +105,8 @@ impl<T: Real> Kernel for Pack<'_, T> {
     }
 }
 
-/// Computes the products of all rows of a left block with those of a right one.
+/// Computes the products of all rows of a left block with those of a right one. `pairs` is room for them: of a strip,
+/// or of the whole left block where there are several slices.
 pub(crate) fn products<T: Real, E: Epilogue<T>>(
     left: &[T],
     right: &Packed<T>,

@@ -217,6 +217,11 @@ const CHOICE: usize = 4;
 /// Lanes that are kept for each class of a chunk: q, 1 / q and s.
 const PER_CLASS: usize = 3;
 
+/// Places in what is kept of a class.
+const Q: usize = 0;
+const INVERSE: usize = 1;
+const REST: usize = 2;
+
 impl<T: Real> Kernel for Committee<'_, '_, T> {
     type Output = Vec<(usize, usize, Fault)>;
 
@@ -318,9 +323,9 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
                     }
                     if wants.divergences {
                         let inverse = T::splat(simd, T::ONE) / q.max(T::splat(simd, T::TINY));
-                        put(kept, 0, q);
-                        put(kept, 1, inverse);
-                        put(kept, 2, rest);
+                        put(kept, Q, q);
+                        put(kept, INVERSE, inverse);
+                        put(kept, REST, rest);
                     }
                 }
             }
@@ -453,7 +458,7 @@ fn member<T: Real, S: Simd>(
             let p = T::load(simd, p);
             total += p;
             signs |= p.to_bits();
-            let (q, inverse, rest) = (get(simd, class, 0), get(simd, class, 1), get(simd, class, 2));
+            let (q, inverse, rest) = (get(simd, class, Q), get(simd, class, INVERSE), get(simd, class, REST));
             let excess = ((p - T::load(simd, first)) - rest) * inverse;
             kl.block = q.mul_add(T::divergence(simd, p * inverse, excess), kl.block);
         }

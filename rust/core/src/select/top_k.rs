@@ -6,9 +6,10 @@
 //! and then index ascending, so that neither threads nor blocks can show. NaN passes no comparison and is never
 //! picked. Road not taken: a heap, which pays a sift for each candidate.
 //!
-//! The first bar is guessed from a sample: so low that of rows in random order about 2 k get past it, and fewer than k
-//! once in a million times. Then little more than these is ever kept, also where scores rise. Where fewer than k get
-//! past, the guess was wrong, and all is done again without one.
+//! The first bar is guessed from a sample, so low that of rows in random order fewer than k get past it once in 60,000
+//! times at most. What else gets past is about as many as k for 1,000 of a million rows, and a smaller share of more.
+//! So little more than the picks is kept, also where scores rise. Where fewer than k get past, the guess was wrong, and
+//! all is done again without one.
 
 use std::cmp::Ordering;
 use std::iter::StepBy;
@@ -65,7 +66,7 @@ pub(crate) fn best_of<T: Real>(
     sweep: impl Fn(StepBy<Range<usize>>, TopK<T>, Par<'_>) -> Result<Vec<TopK<T>>, Error>,
 ) -> Result<Picks<T>, Error> {
     let blocks = n / step;
-    // Of the k best so many are expected in the sample, and seldom five standard deviations more.
+    // Of the k best so many are expected in the sample, and five standard deviations more are as good as never there.
     let expected = (k * SAMPLE).div_ceil(blocks.max(1));
     let few = expected + 5 * (expected.isqrt() + 1);
     if blocks >= ENOUGH && few < SAMPLE * step / 2 {
