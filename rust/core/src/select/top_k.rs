@@ -179,18 +179,21 @@ impl<T: Real> TopK<T> {
 }
 
 /// A number that rises as the score falls, and of equal scores as the index rises; there is no NaN here. One comparison
-/// without a branch is all that a sort then needs: 1,000 candidates take 20 µs where pairs took 55.
+/// without a branch is all that a sort then needs: 1,000 candidates take 20 µs where pairs took 55. The last bit keeps
+/// the sign of −0, which is as large as 0.
 fn place(score: f64, index: usize) -> u128 {
-    let bits = (score + 0.0).to_bits(); // −0 becomes 0
+    let bits = (score + 0.0).to_bits();
     let falling = if bits >> 63 == 0 { !bits ^ 1 << 63 } else { bits };
-    u128::from(falling) << 64 | index as u128
+    let sign = score.to_bits() & !bits;
+    u128::from(falling) << 64 | (index as u128) << 1 | u128::from(sign >> 63)
 }
 
 /// What has this place.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
 fn candidate(place: u128) -> (f64, usize) {
-    let falling = (place >> 64) as u64;
+    let (falling, low) = ((place >> 64) as u64, place as u64);
     let bits = if falling >> 63 == 0 { !falling ^ 1 << 63 } else { falling };
-    (f64::from_bits(bits), place as usize)
+    (f64::from_bits(bits | low << 63), (low >> 1) as usize)
 }
 
 /// The kernel: pushes the scores that exceed the bar.
