@@ -7,8 +7,13 @@
 //! itself, and most rows are never brought up to date; where rows are refused again and again, all are. A
 //! BADGE gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is
 //! never formed: ‖a ⊗ h − b ⊗ g‖² = ‖a‖² ‖h‖² + ‖b‖² ‖g‖² − 2 (a·b)(h·g), O(c + d) for what is c d long. The
-//! chances are added up in the order of the rows and the random numbers are counted, so that a seed gives the
-//! same draws for any number of threads.
+//! chances are added up in one order and the random numbers are counted, so that a seed gives the same draws for any
+//! number of threads.
+//!
+//! **Sums.** What a draw goes over are the sums of 256 chances each, and then the chances of one: a draw changes few of
+//! them. To add up all chances for each draw, one after the other, was half of BADGE.
+
+use std::ops::Range;
 
 use fearless_simd::Simd;
 
@@ -28,6 +33,9 @@ use crate::simd::{Kernel, Level, dispatch};
 /// Numbers that a thread takes at a time.
 const STEP: usize = 1 << 15;
 
+/// Rows whose chances have a sum of their own.
+const TOGETHER: usize = 256;
+
 /// The chances of a draw.
 struct Chances<'a> {
     /// D² of each row, ∞ while there is nothing to be far from.
@@ -37,6 +45,10 @@ struct Chances<'a> {
     seen: Vec<usize>,
     /// Whether a row can still be drawn.
     open: Vec<bool>,
+    /// The chances of each [`TOGETHER`] rows, added up.
+    sums: Vec<f64>,
+    /// Whether D² does not count.
+    alike: bool,
     quotas: Open<'a>,
     seed: u64,
     drawn: u64,
@@ -68,30 +80,63 @@ impl<'a> Chances<'a> {
         let has_chance = |row: usize| weights.is_none_or(|weights| weights[row] > 0.0);
         quotas.check(k, (0..n).filter(|&row| has_chance(row)))?;
         let open = (0..n).map(|row| quotas.can(row) && has_chance(row)).collect();
-        Ok(Self {
+        let mut chances = Self {
             squared: vec![f64::INFINITY; n],
             seen: vec![0; n],
             weights,
             open,
+            sums: vec![0.0; n.div_ceil(TOGETHER)],
+            alike: false,
             quotas,
             seed,
             drawn: 0,
             work: Work::default(),
-        })
+        };
+        chances.add_up(0..n);
+        Ok(chances)
     }
 
     /// Takes a row out, and its group if that is full.
     fn take(&mut self, row: usize) {
         self.open[row] = false;
+        self.add_up(row..row + 1);
         if self.quotas.take(row) {
             for (row, open) in self.open.iter_mut().enumerate() {
                 *open &= self.quotas.can(row);
             }
+            self.add_up(0..self.open.len());
         }
     }
 
-    fn weight(&self, row: usize) -> f64 {
-        self.weights.map_or(1.0, |weights| weights[row])
+    /// What a row is drawn in proportion to.
+    fn chance(&self, row: usize) -> f64 {
+        let weight = self.weights.map_or(1.0, |weights| weights[row]);
+        match (self.open[row], self.alike) {
+            (false, _) => 0.0,
+            (true, false) => weight * self.squared[row],
+            (true, true) => weight,
+        }
+    }
+
+    /// Rows that have a sum, by its number.
+    fn together(&self, number: usize) -> Range<usize> {
+        number * TOGETHER..((number + 1) * TOGETHER).min(self.open.len())
+    }
+
+    /// Adds up again where chances of some rows have changed.
+    fn add_up(&mut self, rows: Range<usize>) {
+        for number in rows.start / TOGETHER..rows.end.div_ceil(TOGETHER) {
+            self.sums[number] = self.together(number).map(|row| self.chance(row)).sum();
+        }
+    }
+
+    /// The row at which the chances exceed a share of all; the last with a chance if rounding leaves none.
+    fn reach(&self, share: f64) -> Option<usize> {
+        let target = share * self.sums.iter().sum::<f64>();
+        let (before, number) = first_above(target, 0.0, self.sums.iter().copied())?;
+        let rows = self.together(number);
+        let first = rows.start;
+        first_above(target, before, rows.map(|row| self.chance(row))).map(|(_, at)| first + at)
     }
 
     fn uniform(&mut self) -> f64 {
@@ -103,32 +148,34 @@ impl<'a> Chances<'a> {
     fn update_all(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<(), Error> {
         self.work.distances += self.seen.iter().map(|&seen| targets.count() - seen).sum::<usize>();
         self.work.sweeps += 1;
-        targets.update_all(&mut self.squared, &mut self.seen, par)
+        targets.update_all(&mut self.squared, &mut self.seen, par)?;
+        self.add_up(0..self.open.len());
+        Ok(())
     }
 
     /// A row, drawn ∝ w D², or ∝ w where no D² tells rows apart.
     fn draw(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<Option<usize>, Error> {
-        let n = self.squared.len();
         let mut refused = 0;
         loop {
             let u = self.uniform();
-            let chance = |row: usize| if self.open[row] { self.weight(row) * self.squared[row] } else { 0.0 };
-            let total: f64 = (0..n).map(chance).sum();
+            let total: f64 = self.sums.iter().sum();
             if !(total > 0.0 && total.is_finite()) {
                 if self.seen.iter().any(|&seen| seen < targets.count()) {
                     self.update_all(targets, par)?;
                     continue;
                 }
-                let alike = |row: usize| if self.open[row] { self.weight(row) } else { 0.0 };
-                let row = reach(u * (0..n).map(alike).sum::<f64>(), (0..n).map(alike));
+                self.set_alike(true);
+                let row = self.reach(u);
+                self.set_alike(false);
                 return Ok(row.inspect(|&row| self.take(row)));
             }
-            let Some(row) = reach(u * total, (0..n).map(chance)) else { return Ok(None) };
+            let Some(row) = self.reach(u) else { return Ok(None) };
             let before = self.squared[row];
             if self.seen[row] < targets.count() {
                 self.squared[row] = targets.update(row, before, self.seen[row]);
                 self.work.distances += targets.count() - self.seen[row];
                 self.seen[row] = targets.count();
+                self.add_up(row..row + 1);
             }
             if self.squared[row] >= before || self.uniform() * before < self.squared[row] {
                 self.take(row);
@@ -141,18 +188,23 @@ impl<'a> Chances<'a> {
             }
         }
     }
+
+    /// Whether D² is left out of the chances.
+    fn set_alike(&mut self, alike: bool) {
+        self.alike = alike;
+        self.add_up(0..self.open.len());
+    }
 }
 
-/// The first place at which the sum exceeds a number; the last with a chance if rounding leaves none.
-fn reach(target: f64, chances: impl Iterator<Item = f64>) -> Option<usize> {
-    let (mut sum, mut last) = (0.0, None);
-    for (row, chance) in chances.enumerate() {
-        if chance > 0.0 {
-            sum += chance;
-            last = Some(row);
-            if sum > target {
-                break;
-            }
+/// The first place at which the sum, from `sum` on, exceeds a number, and the sum of what is before it; the last with a
+/// chance if rounding leaves none.
+fn first_above(target: f64, mut sum: f64, chances: impl Iterator<Item = f64>) -> Option<(f64, usize)> {
+    let mut last = None;
+    for (at, chance) in chances.enumerate().filter(|&(_, chance)| chance > 0.0) {
+        last = Some((sum, at));
+        sum += chance;
+        if sum > target {
+            break;
         }
     }
     last
@@ -355,7 +407,7 @@ struct Blocks<T> {
 }
 
 impl<T: Real> Blocks<T> {
-    fn read(&mut self, proba: &Rows<'_, T>, features: &Rows<'_, T>, range: std::ops::Range<usize>) {
+    fn read(&mut self, proba: &Rows<'_, T>, features: &Rows<'_, T>, range: Range<usize>) {
         for (rows, block) in [(proba, &mut self.proba), (features, &mut self.features)] {
             if rows.is_contiguous() {
                 block.clear();
