@@ -12,8 +12,8 @@
 //! kept: O(n) memory.
 //!
 //! Road not taken: to evaluate the largest bounds over all items until one is ahead. 200 picks of 20,000 rows
-//! then took 4.0 n² similarities with the rbf kernel and 8.1 with the cosine, where it is 2.8 and 5.9 now,
-//! and 1.3 times as long.
+//! then took 4.0 n² similarities with the rbf kernel and 8.1 with the cosine, where it is 2.7 and 6.0 now,
+//! and 1.5 times as long.
 
 use std::cmp::Ordering;
 
@@ -33,7 +33,7 @@ const FINALISTS: usize = 16;
 
 /// One candidate in so many, and some, are brought up to date at each pick: of twice or half as many 200
 /// picks took as long.
-const KEPT_SHARE: usize = 16;
+const KEPT_SHARE: usize = 24;
 
 /// The k picks and their gains. Coverage starts with what is labelled, or at 0. O(n² d / 2) for the first
 /// pick, often a few n d for each other; O(n) memory.
@@ -126,7 +126,8 @@ impl<T: Real> Greedy<'_, '_, T> {
     fn narrow(&mut self, par: Par<'_>) -> Result<(), Error> {
         let (n, most) = (self.coverage.len(), self.pool.side());
         let kept = self.candidates.iter().filter(|one| one.kept);
-        let lead = kept.fold(f64::NEG_INFINITY, |lead, one| lead.max(one.gain));
+        let (lead, count) =
+            kept.fold((f64::NEG_INFINITY, 0), |(lead, count), one| (one.gain.max(lead), count + 1));
         let is_ahead = |one: &Candidate| !one.kept && one.gain >= lead;
         let mut ahead: Vec<usize> =
             (0..self.candidates.len()).filter(|&at| is_ahead(&self.candidates[at])).collect();
@@ -145,14 +146,17 @@ impl<T: Real> Greedy<'_, '_, T> {
             }
             self.work.distances += n * n.div_ceil(2);
             self.work.sweeps += 1;
+            self.let_go();
         } else {
             // Where bounds tell little, more at once cost less each.
-            let count = if lead == f64::NEG_INFINITY { most } else { self.batch };
+            let batch = if count == 0 { most } else { self.batch };
             self.batch = (2 * self.batch).min(most);
-            self.first_of(&mut ahead, count);
+            self.first_of(&mut ahead, batch);
             self.evaluate(&ahead, par)?;
+            if count + ahead.len() > 2 * self.most_kept() {
+                self.let_go();
+            }
         }
-        self.let_go();
         Ok(())
     }
 
@@ -166,13 +170,17 @@ impl<T: Real> Greedy<'_, '_, T> {
         which.sort_unstable_by(order);
     }
 
-    /// Where many are kept up to date, lets all but the first go: their gains stay bounds, only older ones
-    /// from now on.
+    /// How many are kept up to date, or for a while twice as many.
+    fn most_kept(&self) -> usize {
+        self.coverage.len() / KEPT_SHARE + 512
+    }
+
+    /// Lets all but the first go: their gains stay bounds, only older ones from now on.
     fn let_go(&mut self) {
-        let most = self.coverage.len() / KEPT_SHARE + 512;
         let mut kept: Vec<usize> =
             (0..self.candidates.len()).filter(|&at| self.candidates[at].kept).collect();
-        if kept.len() > 2 * most {
+        let most = self.most_kept();
+        if kept.len() > most {
             kept.select_nth_unstable_by(most - 1, |&a, &b| self.candidates[a].order(&self.candidates[b]));
             for &at in &kept[most..] {
                 self.candidates[at].kept = false;
@@ -183,8 +191,7 @@ impl<T: Real> Greedy<'_, '_, T> {
     /// Evaluates candidates over all items.
     fn evaluate(&mut self, which: &[usize], par: Par<'_>) -> Result<(), Error> {
         let rows: Vec<usize> = which.iter().map(|&at| self.candidates[at].row).collect();
-        let items = Items { rows: None, before: None, coverage: &self.coverage, weights: self.pool.weights };
-        for (&at, gain) in which.iter().zip(self.pool.gains(&rows, &items, par)?) {
+        for (&at, gain) in which.iter().zip(self.pool.gains(&rows, &self.coverage, par)?) {
             let row = self.candidates[at].row;
             self.candidates[at] = Candidate { row, gain, kept: true, exact: true };
         }
@@ -201,12 +208,7 @@ impl<T: Real> Greedy<'_, '_, T> {
         let weights = self.pool.weights;
         let weights: Option<Vec<T>> =
             weights.map(|weights| items.iter().map(|&item| weights[item]).collect());
-        let given = Items {
-            rows: Some(&items),
-            before: Some(&before),
-            coverage: &coverage,
-            weights: weights.as_deref(),
-        };
+        let given = Items { before: Some(&before), coverage: &coverage, weights: weights.as_deref() };
         self.batch = BATCH;
         let many = 2 * items.len() > self.coverage.len();
         for one in &mut self.candidates {
@@ -214,13 +216,11 @@ impl<T: Real> Greedy<'_, '_, T> {
             one.kept &= !many;
         }
         let kept: Vec<usize> = (0..self.candidates.len()).filter(|&at| self.candidates[at].kept).collect();
-        for kept in kept.chunks(self.pool.side()) {
-            let rows: Vec<usize> = kept.iter().map(|&at| self.candidates[at].row).collect();
-            for (&at, loss) in kept.iter().zip(self.pool.gains(&rows, &given, par)?) {
-                let gain = &mut self.candidates[at].gain;
-                // Not lower than the gain by the rounding of either sum.
-                *gain = gain.min(loose::<T>(*gain) - loss);
-            }
+        let rows: Vec<usize> = kept.iter().map(|&at| self.candidates[at].row).collect();
+        for (&at, loss) in kept.iter().zip(self.pool.losses(&rows, &items, &given, par)?) {
+            let gain = &mut self.candidates[at].gain;
+            // Not lower than the gain by the rounding of either sum.
+            *gain = gain.min(loose::<T>(*gain) - loss);
         }
         self.work.distances += items.len() * kept.len();
         self.work.sweeps += 1;

@@ -22,6 +22,9 @@ use crate::tile::{Epilogue, STRIP, side};
 /// Numbers of a pool whose blocks are kept ready, three times as many: of a larger one they are made ready each time.
 const KEPT: usize = 1 << 21;
 
+/// Rows that a thread takes at a time where it is few items that have changed.
+const SHARE: usize = 96;
+
 /// How similar two rows are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Similarity {
@@ -78,8 +81,6 @@ pub(super) struct Pool<'a, 'b, T> {
 /// Items that are to be covered.
 #[derive(Clone, Copy)]
 pub(super) struct Items<'a, T> {
-    /// Which, all by default.
-    pub(super) rows: Option<&'a [usize]>,
     /// How they were covered; then it is what a gain has lost that counts.
     pub(super) before: Option<&'a [T]>,
     /// How they are covered.
@@ -91,12 +92,28 @@ impl<'a, T: Real> Items<'a, T> {
     /// Some neighbouring ones.
     fn only(&self, range: Range<usize>) -> Self {
         let part = |numbers: &'a [T]| &numbers[range.clone()];
-        Self {
-            rows: self.rows.map(|rows| &rows[range.clone()]),
-            before: self.before.map(part),
-            coverage: part(self.coverage),
-            weights: self.weights.map(part),
+        Self { before: self.before.map(part), coverage: part(self.coverage), weights: self.weights.map(part) }
+    }
+
+    /// What a row similar to them brings, or has lost. Similarities that only fill the last vector are 0.
+    #[inline(always)]
+    fn sum<S: Simd>(&self, simd: S, similar: &[T]) -> f64 {
+        let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
+        let mut sum = Sum::<T, S>::new(simd);
+        for (number, similar) in similar.chunks_exact(T::LANES).enumerate() {
+            let (at, similar) = (number * T::LANES, T::load(simd, similar));
+            let mut gain = (similar - padded(simd, &self.coverage[at..])).max(zero);
+            if let Some(before) = self.before {
+                gain = (similar - padded(simd, &before[at..])).max(zero) - gain;
+            }
+            let weight = if let Some(weights) = self.weights { padded(simd, &weights[at..]) } else { one };
+            sum.block = gain.mul_add(weight, sum.block);
+            if number % BLOCK == BLOCK - 1 {
+                sum.close(simd);
+            }
         }
+        sum.close(simd);
+        sum.fold()
     }
 }
 
@@ -157,41 +174,61 @@ impl<'a, 'b, T: Real> Pool<'a, 'b, T> {
         Ok(room)
     }
 
-    /// The gain of each of some rows, or what it has lost.
+    /// The gain of each of some rows.
     pub(super) fn gains(
         &self,
         candidates: &[usize],
-        items: &Items<'_, T>,
+        coverage: &[T],
         par: Par<'_>,
     ) -> Result<Vec<f64>, Error> {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
         let columns = self.columns(candidates, par)?;
-        let (n, d, side) = (items.coverage.len(), self.rows.width(), self.side());
+        let (n, d, side) = (self.rows.len(), self.rows.width(), self.side());
+        let items = Items { before: None, coverage, weights: self.weights };
         let whole = InOrder::new(vec![0.0; candidates.len()]);
         let size = n.saturating_mul(candidates.len()).saturating_mul(d / 8 + 1);
         let start = || (Block::default(), Vec::new());
         par.run((0..n).step_by(side).enumerate(), size, start, |(room, strip), (number, first)| {
-            let items = items.only(first..(first + side).min(n));
-            let block = match items.rows {
-                Some(rows) => {
-                    room.gather(self.rows, rows.iter().copied(), self.space, "features", par.level)?;
-                    &*room
-                }
-                None => self.block(number, room, par)?,
-            };
             let mut gains = Gains {
                 similarity: self.similarity,
-                items,
+                items: items.only(first..(first + side).min(n)),
                 high: vec![T::ZERO; columns.width()],
                 low: vec![T::ZERO; columns.width()],
             };
-            squared_distances(block, &columns, &mut gains, strip, par.level);
+            squared_distances(self.block(number, room, par)?, &columns, &mut gains, strip, par.level);
             whole.add(number, gains.sums());
             Ok(())
         })?;
         Ok(whole.into_whole())
+    }
+
+    /// What the gain of each of some rows has lost by items that were covered `before` and are covered better now. These
+    /// are the columns, as they are few, and the rows are shared by the threads.
+    pub(super) fn losses(
+        &self,
+        candidates: &[usize],
+        changed: &[usize],
+        items: &Items<'_, T>,
+        par: Par<'_>,
+    ) -> Result<Vec<f64>, Error> {
+        let (d, side) = (self.rows.width(), self.side());
+        let mut losses = vec![0.0; candidates.len()];
+        for (number, changed) in changed.chunks(side).enumerate() {
+            let columns = self.columns(changed, par)?;
+            let items = items.only(number * side..number * side + changed.len());
+            let size = changed.len().saturating_mul(candidates.len()).saturating_mul(d / 8 + 1);
+            let jobs = candidates.chunks(SHARE).zip(losses.chunks_mut(SHARE));
+            let start = || (Block::default(), Vec::new());
+            par.run(jobs, size, start, |(block, strip), (rows, losses)| {
+                block.gather(self.rows, rows.iter().copied(), self.space, "features", par.level)?;
+                let mut losses = Losses { similarity: self.similarity, items, rows: losses };
+                squared_distances(block, &columns, &mut losses, strip, par.level);
+                Ok(())
+            })?;
+        }
+        Ok(losses)
     }
 
     /// The gain of every row, each pair computed once.
@@ -200,7 +237,7 @@ impl<'a, 'b, T: Real> Pool<'a, 'b, T> {
         let count = n.div_ceil(side);
         let sums: Vec<_> =
             (0..n).step_by(side).map(|first| InOrder::new(vec![0.0; side.min(n - first)])).collect();
-        let items = Items { rows: None, before: None, coverage, weights: self.weights };
+        let items = Items { before: None, coverage, weights: self.weights };
         let items = |number: usize| items.only(number * side..((number + 1) * side).min(n));
         let jobs = (0..count).flat_map(|i| (i..count).map(move |j| (i, j)));
         let start = || (Block::default(), Block::default(), Vec::new());
@@ -256,7 +293,7 @@ impl<'a, 'b, T: Real> Pool<'a, 'b, T> {
     }
 }
 
-/// The epilogue of gains: Σ w max(0, s − coverage), by columns; or what these have lost.
+/// The epilogue of gains: Σ w max(0, s − coverage), by columns.
 struct Gains<'a, T> {
     similarity: Similarity,
     items: Items<'a, T>,
@@ -278,11 +315,7 @@ impl<T: Real> Gains<'_, T> {
             let mut sum = Sum::<T, S> { block: zero, high: T::load(simd, high), low: T::load(simd, low) };
             for (r, row) in similar.chunks_exact(width).enumerate().take(STRIP) {
                 let similarity = T::load(simd, &row[at * T::LANES..][..T::LANES]);
-                let over = |coverage: T| (similarity - T::splat(simd, coverage)).max(zero);
-                let mut gain = over(self.items.coverage[first + r]);
-                if let Some(before) = self.items.before {
-                    gain = over(before[first + r]) - gain;
-                }
+                let gain = (similarity - T::splat(simd, self.items.coverage[first + r])).max(zero);
                 let weight = self.items.weights.map_or(T::ONE, |weights| weights[first + r]);
                 sum.block = gain.mul_add(T::splat(simd, weight), sum.block);
             }
@@ -326,23 +359,25 @@ impl<T: Real> Epilogue<T> for Both<'_, T> {
         if self.itself {
             return;
         }
-        let zero = T::splat(simd, T::ZERO);
         for row in pairs.chunks_exact(width) {
-            let mut sum = Sum::<T, S>::new(simd);
-            for (at, similar) in row.chunks_exact(T::LANES).enumerate() {
-                let at = at * T::LANES;
-                // What only fills the last vector is infinitely far: its similarity is 0, and so is what it gains.
-                let part = |numbers: &[T], simd: S| padded(simd, &numbers[at..]);
-                let gain = (T::load(simd, similar) - part(self.across.coverage, simd)).max(zero);
-                let weight =
-                    self.across.weights.map_or(T::splat(simd, T::ONE), |weights| part(weights, simd));
-                sum.block = gain.mul_add(weight, sum.block);
-                if at / T::LANES % BLOCK == BLOCK - 1 {
-                    sum.close(simd);
-                }
-            }
-            sum.close(simd);
-            self.rows.push(sum.fold());
+            self.rows.push(self.across.sum(simd, row));
+        }
+    }
+}
+
+/// The epilogue of losses, by rows.
+struct Losses<'a, T> {
+    similarity: Similarity,
+    items: Items<'a, T>,
+    rows: &'a mut [f64],
+}
+
+impl<T: Real> Epilogue<T> for Losses<'_, T> {
+    #[inline(always)]
+    fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [T], width: usize) {
+        similarities(simd, self.similarity, pairs);
+        for (row, loss) in pairs.chunks_exact(width).zip(&mut self.rows[first..]) {
+            *loss += self.items.sum(simd, row);
         }
     }
 }
