@@ -62,12 +62,12 @@ pub fn knn_density<T: Real>(
         squared_distances(&worker.left, &worker.right, noting, &mut worker.strip, par.level);
         let mut left = lock(i);
         for &(row, column, d2) in &noting.for_rows {
-            left.offer(row, (d2, j * side + column));
+            left.offer(row, (d2, small(j * side + column)));
         }
         drop(left);
         let mut right = lock(j);
         for &(row, column, d2) in &noting.for_columns {
-            right.offer(column, (d2, i * side + row));
+            right.offer(column, (d2, small(i * side + row)));
         }
         Ok(())
     })?;
@@ -80,6 +80,7 @@ pub fn knn_density<T: Real>(
             exact_row(given, metric, &mut held.row, par.level);
             let mut sum = 0.0;
             for &(_, other) in best.of(row) {
+                let other = other as usize;
                 let given = rows.read(other..other + 1, &mut held.block);
                 exact_row(given, metric, &mut held.other, par.level);
                 exact(iter::once(&held.other[..]), &held.row, metric, par.level, |squared| {
@@ -91,6 +92,13 @@ pub fn knn_density<T: Real>(
         Ok(())
     })?;
     Ok(())
+}
+
+/// The number of a row, of which there are fewer than 2^32: n² pairs would take forever. Half as much memory goes
+/// through the cache as with a usize.
+#[expect(clippy::cast_possible_truncation, reason = "time ends long before")]
+fn small(row: usize) -> u32 {
+    row as u32
 }
 
 /// Two rows as they are compared in float64, and room to read them.
@@ -105,7 +113,7 @@ struct Exact<T> {
 struct Best<T> {
     k: usize,
     /// For each row up to k candidates, nearest first.
-    nearest: Vec<(T, usize)>,
+    nearest: Vec<(T, u32)>,
     counts: Vec<usize>,
     /// What a squared distance must not exceed to be among them.
     bars: Vec<T>,
@@ -121,18 +129,19 @@ impl<T: Real> Best<T> {
         }
     }
 
-    fn of(&self, row: usize) -> &[(T, usize)] {
+    fn of(&self, row: usize) -> &[(T, u32)] {
         &self.nearest[row * self.k..][..self.counts[row]]
     }
 
-    fn offer(&mut self, row: usize, candidate: (T, usize)) {
+    fn offer(&mut self, row: usize, candidate: (T, u32)) {
         if candidate.0 > self.bars[row] {
             return;
         }
         let (k, count) = (self.k, self.counts[row]);
         let nearest = &mut self.nearest[row * k..][..k];
+        #[expect(clippy::needless_bitwise_bool, reason = "a branch would be guessed wrong every other time")]
         let before =
-            |other: &(T, usize)| other.0 < candidate.0 || other.0 == candidate.0 && other.1 < candidate.1;
+            |other: &(T, u32)| (other.0 < candidate.0) | (other.0 == candidate.0) & (other.1 < candidate.1);
         let place = nearest[..count].partition_point(before);
         if place == k {
             return;
