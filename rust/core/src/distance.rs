@@ -16,7 +16,7 @@ use crate::error::{Error, Fault};
 use crate::real::Real;
 use crate::row_sums::{Squares, each_row, padded, room, store};
 use crate::rows::Rows;
-use crate::simd::{Kernel, Level, dispatch, prefetch};
+use crate::simd::{Kernel, Level, SECOND, dispatch, prefetch};
 use crate::sum::tree_sum;
 use crate::tile::{Epilogue, Packed, products};
 
@@ -122,7 +122,7 @@ impl<T: Real> Block<T> {
         for row in which.clone() {
             // Rows here and there: the hardware foresees none of them.
             if let Some(next) = next.next().filter(|_| rows.is_contiguous()) {
-                prefetch(rows.read(next..next + 1, &mut one), 0..rows.width());
+                prefetch::<SECOND, _>(rows.read(next..next + 1, &mut one), 0..rows.width());
             }
             room.extend_from_slice(rows.read(row..row + 1, &mut one));
         }

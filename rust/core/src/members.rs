@@ -10,8 +10,8 @@ use fearless_simd::Simd;
 
 use crate::real::Real;
 use crate::rows::Rows;
-use crate::simd::prefetch;
 use crate::simd::transpose::turn;
+use crate::simd::{FIRST, prefetch};
 
 /// Numbers of a row, over all members, that are turned at once.
 const AT_ONCE: usize = 1024;
@@ -181,11 +181,11 @@ impl<T: Real> Block<'_, T> {
         let share = T::LANES * self.c;
         match self.parts.get(i) {
             Some(part) if self.parts.len() == self.m => {
-                prefetch(part, (first + T::LANES) * self.c..(first + T::LANES) * self.c + share);
+                prefetch::<FIRST, _>(part, (first + T::LANES) * self.c..(first + T::LANES) * self.c + share);
             }
             _ => {
                 let next = (first + T::LANES) * self.m * self.c + i * share;
-                prefetch(self.parts[0], next..next + share);
+                prefetch::<FIRST, _>(self.parts[0], next..next + share);
             }
         }
     }

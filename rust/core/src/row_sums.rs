@@ -8,7 +8,7 @@ use fearless_simd::prelude::*;
 
 use crate::real::Real;
 use crate::simd::transpose::turn;
-use crate::simd::{AHEAD, Kernel, prefetch};
+use crate::simd::{AHEAD, Kernel, SECOND, prefetch};
 use crate::sum::{BLOCK, Sum};
 
 /// The first numbers of a row as lanes, 0 behind its end.
@@ -69,7 +69,7 @@ pub(crate) fn each_row<T: Real, S: Simd, const N: usize>(
             |_| Sum::new(simd),
         );
         for at in (0..whole).step_by(T::LANES) {
-            prefetch(ahead, asked + at..asked + at + T::LANES);
+            prefetch::<SECOND, _>(ahead, asked + at..asked + at + T::LANES);
             over.add(simd, T::load(simd, &row[at..at + T::LANES]), at, &mut sums);
             if at / T::LANES % BLOCK == BLOCK - 1 {
                 for sum in &mut sums {

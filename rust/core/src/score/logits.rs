@@ -11,7 +11,7 @@ use fearless_simd::prelude::*;
 
 use crate::real::{Real, all_lanes};
 use crate::simd::transpose::turn;
-use crate::simd::{AHEAD, prefetch};
+use crate::simd::{AHEAD, FIRST, prefetch};
 use crate::sum::{BLOCK, Sum, tree_sum};
 
 /// What a reading leaves, a row in each lane.
@@ -36,7 +36,7 @@ impl<T: Real, S: Simd> Logits<T, S> {
         let zero = T::splat(simd, T::ZERO);
         let mut read = Self { sum: zero, weighted: zero, squares: zero, second: zero, suspects: 0 };
         if TURNED {
-            prefetch(ahead, AHEAD..AHEAD + T::LANES * c);
+            prefetch::<FIRST, _>(ahead, AHEAD..AHEAD + T::LANES * c);
             turn(simd, ahead, c, columns, T::ZERO);
             let columns = &columns[..T::LANES * c];
             let (z1, bad) = largest(simd, columns, T::splat(simd, T::MINUS_INFINITY));

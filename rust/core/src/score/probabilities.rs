@@ -15,7 +15,7 @@ use fearless_simd::prelude::*;
 
 use crate::real::{Real, all_lanes};
 use crate::simd::transpose::turn;
-use crate::simd::{AHEAD, Kernel, Level, dispatch, prefetch};
+use crate::simd::{AHEAD, FIRST, Kernel, Level, SECOND, dispatch, prefetch};
 use crate::sum::{BLOCK, Sum};
 
 /// Rows of up to this many numbers are turned; folding the lanes of a longer row costs less than turning it.
@@ -58,7 +58,7 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
     ) -> Self {
         let rows = &ahead[..ahead.len().min(T::LANES * c)];
         let mut read = if TURNED {
-            prefetch(ahead, AHEAD..AHEAD + T::LANES * c);
+            prefetch::<FIRST, _>(ahead, AHEAD..AHEAD + T::LANES * c);
             turn(simd, ahead, c, columns, T::ZERO);
             let mut sums = Sums::<T, S>::new(simd);
             for block in columns[..T::LANES * c].chunks(T::LANES * BLOCK) {
@@ -204,7 +204,11 @@ impl<T: Real, S: Simd> Sums<T, S> {
         let (whole, rest) = ahead[..c].split_at(c / T::LANES * T::LANES);
         for (number, block) in whole.chunks(T::LANES * BLOCK).enumerate() {
             let asked = number * T::LANES * BLOCK + AHEAD;
-            prefetch(ahead, asked..asked + block.len());
+            if LOGARITHM {
+                prefetch::<FIRST, _>(ahead, asked..asked + block.len());
+            } else {
+                prefetch::<SECOND, _>(ahead, asked..asked + block.len());
+            }
             for p in block.chunks_exact(T::LANES) {
                 sums.add::<LOGARITHM, LARGEST>(simd, T::load(simd, p));
             }
