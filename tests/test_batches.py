@@ -189,6 +189,20 @@ def test_k_means_pp_draws_in_proportion():
     assert chisquare(counts[off], chances[off] * 6000).pvalue > 1e-4
 
 
+def test_k_means_pp_draws_in_proportion_from_many_rows():
+    n, far = 700, 40.0
+    pool = np.random.default_rng(2).standard_normal((n, 3)) * np.linspace(0.1, 2, n)[:, None]
+    pool[0], pool[600] = far, far / 2  # labelled, and a row that is likely to be drawn first
+    squares = ((pool[:, None] - pool) ** 2).sum(axis=2)
+    first = squares[0] / squares[0].sum()
+    left = np.minimum(squares[0], squares)
+    second = first @ (left / left.sum(axis=1, keepdims=True))
+    draws = [select.k_means_pp(pool, 2, labeled=[0], seed=seed).indices for seed in range(6000)]
+    for drawn, chances in zip(np.transpose(draws), (first, second), strict=True):
+        counts = np.bincount(drawn // 35, minlength=20)
+        assert chisquare(counts, chances.reshape(20, 35).sum(axis=1) * 6000).pvalue > 1e-4
+
+
 @single_and_double
 def test_the_values_of_k_means_pp_are_the_squared_distances(dtype):
     pool = pool_of(400, 9, dtype)

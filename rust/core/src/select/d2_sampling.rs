@@ -445,3 +445,32 @@ impl<T: Real> Kernel for Nearer<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_follow_every_draw() {
+        let numbers: Vec<f64> = (0..1400_u64).map(|i| uniform(5, i)).collect();
+        let rows = Rows::of(&numbers, 2);
+        let weights: Vec<f64> = (0..700).map(|i| f64::from(i % 5)).collect();
+        let mut chances = Chances::new(700, Some(&weights), Open::default(), 1, 60).unwrap();
+        let par = Par::serial();
+        let centres = Centres::of(&rows, [3], Metric::Euclidean, "features").unwrap();
+        let mut targets = Nearby { rows: &rows, centres, space: Space::around(&rows), level: par.level };
+        chances.update_all(&mut targets, par).unwrap();
+        for _ in 0..60 {
+            let row = chances.draw(&mut targets, par).unwrap().unwrap();
+            targets.centres.extend(&rows, [row], Metric::Euclidean, "features").unwrap();
+            let sums = chances.sums.clone();
+            chances.add_up(0..700);
+            assert_eq!(chances.sums, sums);
+            for share in [0.0, 0.3, 0.77, 1.0] {
+                let all = (0..700).map(|row| chances.chance(row));
+                let plain = first_above(share * sums.iter().sum::<f64>(), 0.0, all);
+                assert_eq!(chances.reach(share), plain.map(|(_, row)| row));
+            }
+        }
+    }
+}
