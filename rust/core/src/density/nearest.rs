@@ -22,6 +22,7 @@ use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
+use crate::simd::{SECOND, prefetch};
 use crate::tile::{Epilogue, side};
 
 /// 1 / (mean distance to the k nearest other rows), +∞ where that is 0. O(n² d / 2) time, O(n k) memory.
@@ -79,7 +80,13 @@ pub fn knn_density<T: Real>(
             let given = rows.read(i * side + row..i * side + row + 1, &mut held.block);
             exact_row(given, metric, &mut held.row, par.level);
             let mut sum = 0.0;
-            for &(_, other) in best.of(row) {
+            let others = best.of(row);
+            for (number, &(_, other)) in others.iter().enumerate() {
+                // Rows here and there, as in a gathering.
+                if let Some(&(_, next)) = others.get(number + 1).filter(|_| rows.is_contiguous()) {
+                    let next = next as usize;
+                    prefetch::<SECOND, _>(rows.read(next..next + 1, &mut held.block), 0..d);
+                }
                 let other = other as usize;
                 let given = rows.read(other..other + 1, &mut held.block);
                 exact_row(given, metric, &mut held.other, par.level);
