@@ -192,7 +192,7 @@ def test_k_means_pp_draws_in_proportion():
 def test_k_means_pp_draws_in_proportion_from_many_rows():
     n, far = 700, 40.0
     pool = np.random.default_rng(2).standard_normal((n, 3)) * np.linspace(0.1, 2, n)[:, None]
-    pool[0], pool[600] = far, far / 2  # labelled, and a row that is likely to be drawn first
+    pool[0], pool[600] = far, far / 2  # labelled, and one apart from all others
     squares = ((pool[:, None] - pool) ** 2).sum(axis=2)
     first = squares[0] / squares[0].sum()
     left = np.minimum(squares[0], squares)

@@ -177,3 +177,11 @@ def test_a_sample_of_everything_is_exact_and_a_seed_repeats_it(metric, include_s
     out = np.full(60, 7.0)
     assert qr.information_density(pool, sample=20, seed=7, out=out, **options)[0] is out
     assert bits(out) == bits(first[0])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "rbf"])
+def test_large_rows_that_lie_close_together_are_compared(metric):
+    apart = np.arange(40.0).reshape(20, 2) * 7919 % 101
+    pool = 1e155 + 1e142 * apart
+    got = qr.information_density(pool, metric=metric, **({"gamma": 1e-286} if metric == "rbf" else {}))
+    assert np.isfinite(got).all()

@@ -73,6 +73,16 @@ def test_picks_and_gains_are_those_of_the_naive_greedy(dtype, kernel, labeled, w
         assert n * (n - 1) // 2 <= picks.info["distances"] <= k * n * n
 
 
+@pytest.mark.parametrize("n", [1150, 3000])
+@pytest.mark.parametrize("distinct", [1, 5])
+def test_equal_gains_come_to_an_end(n, distinct):
+    points = np.random.default_rng(0).standard_normal((distinct, 4)).astype(np.float32)
+    picks = qr.select.facility_location(points[np.arange(n) % distinct], distinct + 2, deadline=60)
+    assert sorted(picks.indices[:distinct]) == list(range(distinct))
+    assert picks.values[distinct:].tolist() == [0, 0]
+    assert picks.indices[distinct:].tolist() == [distinct, distinct + 1]
+
+
 @every_kernel
 def test_what_may_be_picked(kernel):
     pool = pool_of(120, 4)

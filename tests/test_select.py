@@ -68,6 +68,16 @@ def test_threads_do_not_change_the_picks(dtype):
             assert_picks(qr.select.top_k(scores, 1000, n_threads=n_threads), expected, name)
 
 
+@every_float
+def test_infinities_are_the_first(dtype):
+    n = 64 * 8192 + 63
+    scores = (np.arange(n) % 777).astype(dtype)
+    scores[::1000] = INF
+    for case in (scores, np.full(n, INF, dtype)):
+        for k in (5, 31):
+            assert_picks(qr.select.top_k(case, k), top_k_by_sorting(case, k))
+
+
 def top_k_by_sorting(scores, k):
     """Equal to the reference, and quick enough for a million."""
     pickable = np.flatnonzero(~np.isnan(scores))

@@ -35,7 +35,8 @@ impl<T: Real> Space<T> {
     pub(crate) fn around(rows: &Rows<'_, T>) -> Self {
         let (middle, squared) = sample(rows);
         let of_middle: f64 = middle.iter().map(|x| x * x).sum();
-        Self::Euclidean((of_middle > squared / 4.0).then(|| narrowed(middle)))
+        let near = squared.is_finite() && of_middle <= squared / 4.0;
+        Self::Euclidean((!near).then(|| narrowed(middle)))
     }
 }
 

@@ -101,8 +101,8 @@ pub fn knn_density<T: Real>(
     Ok(())
 }
 
-/// The number of a row, of which there are fewer than 2^32: n² pairs would take forever. Half as much memory goes
-/// through the cache as with a usize.
+/// The number of a row, of which there are fewer than 2^32: n² pairs would take forever. Of float32, half as much
+/// memory goes through the cache as with a usize.
 #[expect(clippy::cast_possible_truncation, reason = "time ends long before")]
 fn small(row: usize) -> u32 {
     row as u32

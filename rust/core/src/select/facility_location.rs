@@ -28,7 +28,7 @@ use crate::rows::Rows;
 /// Rows that are brought up to date at once, at first: the columns of a tile.
 const BATCH: usize = 48;
 
-/// Rows that are evaluated over all items at once, to decide.
+/// Rows that are evaluated over all items at once, to decide; twice as many each time that leaves it open.
 const FINALISTS: usize = 16;
 
 /// One candidate in so many, and some, are brought up to date at each pick: of twice or half as many 200
@@ -66,7 +66,15 @@ pub fn facility_location<T: Real>(
     let pool = Pool::new(rows, &space, similarity, weights.as_deref(), par)?;
     let candidate = |row| Candidate { row, gain: f64::INFINITY, kept: false, exact: false };
     let candidates = (0..n).filter(|&row| open.can(row)).map(candidate).collect();
-    let mut greedy = Greedy { pool, candidates, coverage, batch: BATCH, work: Work::default() };
+    let mut greedy = Greedy {
+        pool,
+        candidates,
+        coverage,
+        batch: BATCH,
+        finalists: FINALISTS,
+        current: false,
+        work: Work::default(),
+    };
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
     let mut watch = Watch::default();
     while picks.indices.len() < k {
@@ -118,6 +126,9 @@ struct Greedy<'a, 'b, T> {
     candidates: Vec<Candidate>,
     coverage: Vec<T>,
     batch: usize,
+    finalists: usize,
+    /// Whether all bounds are as of now.
+    current: bool,
     work: Work,
 }
 
@@ -126,26 +137,31 @@ impl<T: Real> Greedy<'_, '_, T> {
     fn narrow(&mut self, par: Par<'_>) -> Result<(), Error> {
         let (n, most) = (self.coverage.len(), self.pool.side());
         let kept = self.candidates.iter().filter(|one| one.kept);
-        let (lead, count) =
-            kept.fold((f64::NEG_INFINITY, 0), |(lead, count), one| (one.gain.max(lead), count + 1));
-        let is_ahead = |one: &Candidate| !one.kept && one.gain >= lead;
+        let lead = kept.clone().copied().reduce(|a, b| if b.order(&a).is_lt() { b } else { a });
+        let count = kept.count();
+        // By the order in which some are let go: of equal gains, others would come back again and again.
+        let is_ahead = |one: &Candidate| !one.kept && lead.is_none_or(|lead| one.order(&lead).is_lt());
         let mut ahead: Vec<usize> =
             (0..self.candidates.len()).filter(|&at| is_ahead(&self.candidates[at])).collect();
         if ahead.is_empty() {
             let mut kept: Vec<usize> = (0..self.candidates.len())
                 .filter(|&at| self.candidates[at].kept && !self.candidates[at].exact)
                 .collect();
-            self.first_of(&mut kept, FINALISTS);
+            self.first_of(&mut kept, self.finalists);
+            self.finalists = (2 * self.finalists).min(most);
             return self.evaluate(&kept, par);
         }
         if ahead.len() > n / 2 {
-            let gains = self.pool.all(&self.coverage, par)?;
-            for one in self.candidates.iter_mut().filter(|one| !one.exact) {
-                one.gain = one.gain.min(loose::<T>(gains[one.row]));
-                one.kept = true;
+            if !self.current {
+                let gains = self.pool.all(&self.coverage, par)?;
+                for one in self.candidates.iter_mut().filter(|one| !one.exact) {
+                    one.gain = one.gain.min(loose::<T>(gains[one.row]));
+                }
+                self.current = true;
+                self.work.distances += n * n.div_ceil(2);
+                self.work.sweeps += 1;
             }
-            self.work.distances += n * n.div_ceil(2);
-            self.work.sweeps += 1;
+            self.candidates.iter_mut().for_each(|one| one.kept = true);
             self.let_go();
         } else {
             // Where bounds tell little, more at once cost less each.
@@ -209,7 +225,7 @@ impl<T: Real> Greedy<'_, '_, T> {
         let weights: Option<Vec<T>> =
             weights.map(|weights| items.iter().map(|&item| weights[item]).collect());
         let given = Items { before: Some(&before), coverage: &coverage, weights: weights.as_deref() };
-        self.batch = BATCH;
+        (self.batch, self.finalists, self.current) = (BATCH, FINALISTS, false);
         let many = 2 * items.len() > self.coverage.len();
         for one in &mut self.candidates {
             one.exact = false;

@@ -19,7 +19,7 @@ use crate::rows::Rows;
 use crate::sum::{BLOCK, Sum};
 use crate::tile::{Epilogue, STRIP, side};
 
-/// Numbers of a pool whose blocks are kept ready, three times as many: of a larger one they are made ready each time.
+/// Numbers of a pool whose blocks are kept ready, two or three times as many: of a larger one they are made ready each time.
 const KEPT: usize = 1 << 21;
 
 /// Rows that a thread takes at a time where it is few items that have changed.
@@ -215,6 +215,9 @@ impl<'a, 'b, T: Real> Pool<'a, 'b, T> {
     ) -> Result<Vec<f64>, Error> {
         let (d, side) = (self.rows.width(), self.side());
         let mut losses = vec![0.0; candidates.len()];
+        if candidates.is_empty() {
+            return Ok(losses);
+        }
         for (number, changed) in changed.chunks(side).enumerate() {
             let columns = self.columns(changed, par)?;
             let items = items.only(number * side..number * side + changed.len());
