@@ -2,10 +2,11 @@
 //!
 //! ‖x − y‖² = ‖x‖² + ‖y‖² − 2 x·y cancels where x and y are near each other, compared with their distance
 //! from the origin. Two things keep that harmless. Rows are centred first, so that "the origin" is in the
-//! middle of the pool, unless it is near there already. And a pair whose result is under [`Real::NEAR`] of ‖x‖² + ‖y‖² is computed again as Σ
-//! (x − y)² from the rows as they were given: duplicates are at exactly 0, and every other squared distance
-//! is right to a few eps / NEAR, 10^-5 in float32, of itself. In most pools such pairs are rare; in one that
-//! is nothing but tight clusters far apart they cost up to six times the product.
+//! middle of the pool, unless it is near there already. And a pair whose result is under [`Real::NEAR`] of
+//! ‖x‖² + ‖y‖² is computed again as Σ (x − y)² from the rows as they were given: duplicates are at exactly 0,
+//! and every other squared distance is right to a few eps / NEAR, 10^-5 in float32, of itself. In most pools
+//! such pairs are rare; in one that is nothing but tight clusters far apart they cost up to six times the
+//! product.
 
 use std::ops::Range;
 
@@ -16,7 +17,7 @@ use crate::error::{Error, Fault};
 use crate::real::Real;
 use crate::row_sums::{Squares, each_row, padded, room, store};
 use crate::rows::Rows;
-use crate::simd::{Kernel, Level, SECOND, dispatch, prefetch};
+use crate::simd::{Kernel, Level, dispatch};
 use crate::sum::tree_sum;
 use crate::tile::{Epilogue, Packed, products};
 
@@ -121,9 +122,8 @@ impl<T: Real> Block<T> {
         let mut one = Vec::new();
         let mut next = which.clone().skip(AHEAD);
         for row in which.clone() {
-            // Rows here and there: the hardware foresees none of them.
-            if let Some(next) = next.next().filter(|_| rows.is_contiguous()) {
-                prefetch::<SECOND, _>(rows.read(next..next + 1, &mut one), 0..rows.width());
+            if let Some(next) = next.next() {
+                rows.ask_for(next);
             }
             room.extend_from_slice(rows.read(row..row + 1, &mut one));
         }

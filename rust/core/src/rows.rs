@@ -15,6 +15,7 @@ use half::{bf16, f16};
 
 use crate::error::Error;
 use crate::real::Real;
+use crate::simd::{SECOND, prefetch};
 use integers::Integers;
 
 /// How the elements of [`Rows`] are stored.
@@ -178,6 +179,13 @@ impl<'a, T: Real> Rows<'a, T> {
     pub fn is_contiguous(&self) -> bool {
         let row = (size_of::<T>() * self.width).cast_signed();
         self.whole_rows().is_some_and(|step| step == row || self.n <= 1)
+    }
+
+    /// Asks for a row to be brought near, if it can be read in place: of rows here and there the hardware foresees none.
+    pub(crate) fn ask_for(&self, row: usize) {
+        if self.is_contiguous() {
+            prefetch::<SECOND, _>(self.read(row..row + 1, &mut Vec::new()), 0..self.width);
+        }
     }
 
     /// As [`read`](Rows::read), and if they are read in place, with some rows behind them, to be read over their end.

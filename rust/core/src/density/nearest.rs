@@ -22,7 +22,6 @@ use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
-use crate::simd::{SECOND, prefetch};
 use crate::tile::{Epilogue, side};
 
 /// 1 / (mean distance to the k nearest other rows), +∞ where that is 0. O(n² d / 2) time, O(n k) memory.
@@ -82,10 +81,8 @@ pub fn knn_density<T: Real>(
             let mut sum = 0.0;
             let others = best.of(row);
             for (number, &(_, other)) in others.iter().enumerate() {
-                // Rows here and there, as in a gathering.
-                if let Some(&(_, next)) = others.get(number + 1).filter(|_| rows.is_contiguous()) {
-                    let next = next as usize;
-                    prefetch::<SECOND, _>(rows.read(next..next + 1, &mut held.block), 0..d);
+                if let Some(&(_, next)) = others.get(number + 1) {
+                    rows.ask_for(next as usize);
                 }
                 let other = other as usize;
                 let given = rows.read(other..other + 1, &mut held.block);
