@@ -130,9 +130,12 @@ impl<'a> Chances<'a> {
         }
     }
 
-    /// The row at which the chances exceed a share of all; the last with a chance if rounding leaves none.
-    fn reach(&self, share: f64) -> Option<usize> {
-        let target = share * self.sums.iter().sum::<f64>();
+    fn total(&self) -> f64 {
+        self.sums.iter().sum()
+    }
+
+    /// The row at which the chances exceed a number; the last with a chance if rounding leaves none.
+    fn reach(&self, target: f64) -> Option<usize> {
         let (before, number) = first_above(target, 0.0, self.sums.iter().copied())?;
         let rows = self.together(number);
         let first = rows.start;
@@ -158,18 +161,18 @@ impl<'a> Chances<'a> {
         let mut refused = 0;
         loop {
             let u = self.uniform();
-            let total: f64 = self.sums.iter().sum();
+            let total = self.total();
             if !(total > 0.0 && total.is_finite()) {
                 if self.seen.iter().any(|&seen| seen < targets.count()) {
                     self.update_all(targets, par)?;
                     continue;
                 }
                 self.set_alike(true);
-                let row = self.reach(u);
+                let row = self.reach(u * self.total());
                 self.set_alike(false);
                 return Ok(row.inspect(|&row| self.take(row)));
             }
-            let Some(row) = self.reach(u) else { return Ok(None) };
+            let Some(row) = self.reach(u * total) else { return Ok(None) };
             let before = self.squared[row];
             if self.seen[row] < targets.count() {
                 self.squared[row] = targets.update(row, before, self.seen[row]);
@@ -467,9 +470,9 @@ mod tests {
             chances.add_up(0..700);
             assert_eq!(chances.sums, sums);
             for share in [0.0, 0.3, 0.77, 1.0] {
-                let all = (0..700).map(|row| chances.chance(row));
-                let plain = first_above(share * sums.iter().sum::<f64>(), 0.0, all);
-                assert_eq!(chances.reach(share), plain.map(|(_, row)| row));
+                let (target, all) = (share * chances.total(), (0..700).map(|row| chances.chance(row)));
+                let plain = first_above(target, 0.0, all);
+                assert_eq!(chances.reach(target), plain.map(|(_, row)| row));
             }
         }
     }
