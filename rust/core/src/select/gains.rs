@@ -19,7 +19,8 @@ use crate::rows::Rows;
 use crate::sum::{BLOCK, Sum};
 use crate::tile::{Epilogue, STRIP, side};
 
-/// Numbers of a pool whose blocks are kept ready, two or three times as many: of a larger one they are made ready each time.
+/// Numbers of a pool whose blocks are kept ready, two or three times as many: of a larger one they are made ready
+/// each time.
 const KEPT: usize = 1 << 21;
 
 /// Rows that a thread takes at a time where it is few items that have changed.
