@@ -7,8 +7,8 @@
 //! scored by entropy. The picks are those of scoring every row. Where rows are not certain enough for this to
 //! pay, it is tried again less and less often.
 
-use std::cell::Cell;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Request, Score, Scoring, check_classes, rows_in_a_block};
 use crate::error::{Error, Fault};
@@ -42,12 +42,12 @@ pub fn top_scores<T: Real>(
         scale: if request.normalize { (c as f64).ln() } else { 1.0 },
     });
     let step = rows_in_a_block::<T>(c);
-    let skipped = Cell::new(0);
+    let skipped = AtomicUsize::new(0);
     let picks = best_of((n, step), k, par, |firsts, top, par| {
         let start = || Worker {
             block: Vec::new(),
             scores: Vec::new(),
-            top: top.clone(),
+            top: top(),
             bar: None,
             floor: T::ZERO,
             rest: 0,
@@ -68,13 +68,13 @@ pub fn top_scores<T: Real>(
                 _ => Ok(()),
             }
         })?;
-        skipped.set(workers.iter().map(|worker| worker.skipped).sum());
+        skipped.store(workers.iter().map(|worker| worker.skipped).sum(), Ordering::Relaxed);
         Ok(workers.into_iter().map(|worker| worker.top).collect())
     })?;
     if picks.indices.len() < k {
         return Err(Error::BatchTooLarge { k, available: picks.indices.len() });
     }
-    Ok((picks, skipped.get()))
+    Ok((picks, skipped.into_inner()))
 }
 
 /// B(u), the largest entropy of a row whose largest p is 1 − u, in the units of the score.

@@ -85,7 +85,7 @@ pub fn power<T: Real>(
     let n = scores.len();
     open.fill(k, |k| {
         best_of((n, STEP), k.min(n), par, |firsts, top, par| {
-            let start = || (Vec::new(), Vec::new(), top.clone());
+            let start = || (Vec::new(), Vec::new(), top());
             let states = par.run(firsts, n * 4, start, |(block, passed, top), first| {
                 let scores = scores.read(first..first + STEP, block);
                 let largest = largest(scores, first, par.level)?;

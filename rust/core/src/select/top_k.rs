@@ -14,6 +14,7 @@
 use std::cmp::Ordering;
 use std::iter::StepBy;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -42,7 +43,7 @@ pub fn top_k<T: Real>(
     let n = scores.len();
     open.fill(k, |k| {
         best_of((n, BLOCK), k.min(n), par, |firsts, top, par| {
-            let start = || (Vec::new(), top.clone());
+            let start = || (Vec::new(), top());
             let size = n * size_of::<T>() / 16;
             let states = par.run(firsts, size, start, |(block, top), first| {
                 top.offer(scores.read(first..first + BLOCK, block), first, open.mask(), par.level);
@@ -60,41 +61,41 @@ const ENOUGH: usize = 64;
 const SAMPLED: (usize, usize) = (4, 16);
 
 /// The k best of what `sweep` offers of n rows, or all if there are fewer: it is given the first rows of
-/// blocks of `step` rows, and what each thread starts with. First it is given a few blocks, the last one
-/// among them, to guess the bar by; to start threads for these takes longer than they do.
+/// blocks of `step` rows, and makes what each thread starts with. The first thread to start, which is the caller's while
+/// the others are still on their way, guesses the bar by a few blocks, the last one among them.
 pub(crate) fn best_of<T: Real>(
     (n, step): (usize, usize),
     k: usize,
     par: Par<'_>,
-    sweep: impl Fn(StepBy<Range<usize>>, TopK<T>, Par<'_>) -> Result<Vec<TopK<T>>, Error>,
+    sweep: impl Fn(StepBy<Range<usize>>, &(dyn Fn() -> TopK<T> + Sync), Par<'_>) -> Result<Vec<TopK<T>>, Error>
+    + Sync,
 ) -> Result<Picks<T>, Error> {
     let blocks = n / step;
     // Of the k best so many are expected in the sample, and five standard deviations more are as good as never there.
     let sampled = (blocks / 100).clamp(SAMPLED.0, SAMPLED.1);
     let expected = (k * sampled).div_ceil(blocks.max(1));
     let few = expected + 5 * (expected.isqrt() + 1);
+    let all = || (0..n).step_by(step);
     if blocks >= ENOUGH && few < sampled * step / 2 {
         let stride = blocks / sampled * step;
         let first = (blocks - 1) * step - (sampled - 1) * stride;
-        let sample = (first..n).step_by(stride);
-        let sample = match sweep(sample, TopK::new(few), Par { threads: 1, ..par }) {
-            // The first of all faulty rows is found below.
-            Err(Error::Row { .. }) => Picks { indices: Vec::new(), values: Vec::new() },
-            sample => TopK::merge(sample?.into_iter()),
-        };
-        if let Some(&last) = sample.values.get(few - 1) {
-            let last = last.to_f64();
+        let guess = || {
+            let alone = Par { threads: 1, stop: &|_| false, ..par };
+            // An error is that of a row, and the first of all faulty rows is found by the sweep itself.
+            let sample = sweep((first..n).step_by(stride), &|| TopK::new(few), alone).ok()?;
+            let last = TopK::merge(sample.into_iter()).values.get(few - 1)?.to_f64();
             // A little under it; under +∞ that is the largest number.
             let below = last - last.abs() * 2.0 * T::EPSILON.to_f64() - T::TINY.to_f64();
-            let below = if last == f64::INFINITY { T::LARGEST } else { below };
-            let top = TopK { bar: Some(T::from_f64(below)), ..TopK::new(k) };
-            let best = TopK::merge(sweep((0..n).step_by(step), top, par)?.into_iter());
-            if best.indices.len() == k {
-                return Ok(best);
-            }
+            Some(T::from_f64(if last == f64::INFINITY { T::LARGEST } else { below }))
+        };
+        let bar = OnceLock::new();
+        let top = || TopK { bar: *bar.get_or_init(guess), ..TopK::new(k) };
+        let best = TopK::merge(sweep(all(), &top, par)?.into_iter());
+        if best.indices.len() == k || top().bar.is_none() {
+            return Ok(best);
         }
     }
-    Ok(TopK::merge(sweep((0..n).step_by(step), TopK::new(k), par)?.into_iter()))
+    Ok(TopK::merge(sweep(all(), &|| TopK::new(k), par)?.into_iter()))
 }
 
 /// Candidates for the k largest, offered in the order of their indices.
