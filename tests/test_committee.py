@@ -158,6 +158,33 @@ def test_members_that_hardly_differ_are_told_apart(name, shape):
         assert (call(name, committee(3, 5000, 4, np.float32)) >= 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_place_of_a_light_or_a_lonely_member_costs_no_digits(dtype):
+    two = np.array([[[1, 0]], [[0, 1]]], dtype)
+    for weight in (1e-3, 1e-8, 1e-17, 1e-30):
+        for proba, weights in ((two, [weight, 1]), (two[::-1], [1, weight])):
+            [value] = qr.max_disagreement(proba, weights=weights)
+            assert value == pytest.approx(np.log1p(1 / weight), rel=1e-5)
+            [value] = qr.bald(proba, weights=weights)
+            assert value == pytest.approx(
+                weight * (1 + np.log(1 / weight)), rel=2e-2 if weight > 1e-4 else 1e-5
+            )
+    # One of many, who stands first in one row and last in another.
+    lonely = np.zeros((100, 2, 2), dtype)
+    lonely[:, :, 0] = 1
+    lonely[0, 0] = lonely[99, 1] = [0, 1]
+    for name in ("bald", "max_disagreement", "consensus_least_confidence"):
+        got = call(name, lonely)
+        np.testing.assert_allclose(got, COMMITTEE[name](lonely), rtol=1e-4 if dtype == np.float32 else 1e-12)
+
+
+def test_weights_as_large_as_can_be_are_shares():
+    assert not qr.bald(np.ones((2, 1, 1)), weights=[1e308, 1e308]).any()
+    assert_close(
+        qr.bald(committee(2, 9, 3), weights=[1e308, 5e307]), qr.bald(committee(2, 9, 3), weights=[2, 1])
+    )
+
+
 def test_disjoint_members_disagree_as_much_as_can_be():
     proba = np.eye(3)[:, None, :]
     for dtype in (np.float32, np.float64):

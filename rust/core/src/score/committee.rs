@@ -9,10 +9,10 @@
 //! and cancels: in float32, for members that differ by 10^-4, its median relative error is 29. Here KL(p ‖ q)
 //! = Σ q φ(p / q), φ(u) = u ln u − u + 1 ≥ 0, of which every term is relatively accurate, as p − q is
 //! computed before q is rounded: q = p₁ + s, s = Σ w (p − p₁), so p − q = (p − p₁) − s, and identical members
-//! give exactly 0. A first member that is far from the others costs no digits: then it makes the divergence
-//! as large as the rounding. Classes are taken in chunks, so that many of them do not leave the cache: first what is
-//! common to all members, class by class, then member by member, so that its sums stay in registers (class by class all
-//! through, with a sum for each member in memory, BALD took 1.35 times as long on a Xeon).
+//! give exactly 0. p₁ is that of the heaviest member. Where it is far above q all the same, q = Σ w p as it stands.
+//! Classes are taken in chunks, so that many of them do not leave the cache: first what is common to all members,
+//! class by class, then member by member, so that its sums stay in registers (class by class all through, with a
+//! sum for each member in memory, BALD took 1.35 times as long on a Xeon).
 
 use std::ops::Range;
 
@@ -146,6 +146,7 @@ fn run<T: Real>(
     let all = present.len() == members.len() || !votes.is_empty();
     let members = if all { members.clone() } else { members.only(|i| weights[i] > 0.0) };
     let weights: Vec<T> = weights.iter().filter(|&&w| all || w > 0.0).map(|&w| T::from_f64(w)).collect();
+    let heaviest = (0..weights.len()).fold(0, |best, i| if weights[i] > weights[best] { i } else { best });
     let step = (BLOCK / (members.len() * c)).next_multiple_of(T::LANES).max(T::LANES);
     let scores = Pieces { rest: out, first: 0, step, n };
     let votes = Pieces { rest: votes, first: 0, step, n };
@@ -156,7 +157,7 @@ fn run<T: Real>(
         start,
         |(scratch, lanes), ((first, mut out), (_, mut votes))| {
             let block = members.read(first..first + step, scratch);
-            let asked = Asked { request, weights: &weights, out: &mut out, votes: &mut votes };
+            let asked = Asked { request, weights: (&weights, heaviest), out: &mut out, votes: &mut votes };
             let faulty = dispatch(par.level, Committee { block: &block, asked, lanes });
             match faulty.first() {
                 Some(&(row, member, fault)) if !request.nan_if_invalid => Err(Error::Row {
@@ -175,22 +176,25 @@ fn run<T: Real>(
 /// Weights of m members that sum to 1.
 pub(super) fn normalised(weights: Option<&[f64]>, m: usize) -> Result<Vec<f64>, Error> {
     let Some(weights) = weights else { return Ok(vec![1.0 / m.max(1) as f64; m]) };
-    let total: f64 = weights.iter().sum();
-    let right = weights.len() == m && total > 0.0 && total.is_finite() && weights.iter().all(|&w| w >= 0.0);
-    if !right {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    let right = largest > 0.0 && weights.iter().all(|w| (0.0..f64::INFINITY).contains(w));
+    if weights.len() != m || !right {
         return Err(Error::shape(
             "weights",
             &format_args!("{m} finite numbers, none negative and not all 0, one for each member"),
-            &format_args!("{weights:?}"),
+            &format_args!("{}, the largest {largest}", weights.len()),
         ));
     }
-    Ok(weights.iter().map(|w| w / total).collect())
+    // Only their ratios matter: with 1 for the largest their sum is finite.
+    let total: f64 = weights.iter().map(|w| w / largest).sum();
+    Ok(weights.iter().map(|w| w / largest / total).collect())
 }
 
 /// What is asked, and where it goes.
 struct Asked<'a, 'b, T> {
     request: &'a CommitteeRequest<'a>,
-    weights: &'a [T],
+    /// The members' weights, and which is the heaviest.
+    weights: (&'a [T], usize),
     out: &'a mut [&'b mut [T]],
     votes: &'a mut [&'b mut [i64]],
 }
@@ -221,6 +225,9 @@ const PER_CLASS: usize = 3;
 const Q: usize = 0;
 const INVERSE: usize = 1;
 const REST: usize = 2;
+
+/// How many times q p₁ may be, and q still be computed from it.
+const NEAR: f64 = 8.0;
 
 impl<T: Real> Kernel for Committee<'_, '_, T> {
     type Output = Vec<(usize, usize, Fault)>;
@@ -296,7 +303,7 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
     fn of(
         simd: S,
         block: &Block<'_, T>,
-        weights: &'a [T],
+        (weights, heaviest): (&'a [T], usize),
         wants: &Wants,
         first: usize,
         columns: &mut [T],
@@ -313,7 +320,7 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
             if wants.consensus != Consensus::Nothing {
                 for (j, kept) in classes.chunks_exact_mut(PER_CLASS * T::LANES).take(chunk.len()).enumerate()
                 {
-                    let (q, rest) = consensus(simd, block, weights, j, columns);
+                    let (q, rest) = consensus(simd, block, weights, heaviest, j, columns);
                     let another = q1.min(q);
                     q1 = q1.max(q);
                     q2 = q2.max(another);
@@ -333,7 +340,8 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
                 if start == 0 {
                     block.prefetch(first, i);
                 }
-                signs |= member::<T, S>(simd, block, i, chunk.clone(), columns, classes, kept, wants);
+                signs |=
+                    member::<T, S>(simd, block, (i, heaviest), chunk.clone(), columns, classes, kept, wants);
             }
         }
         Self { q1, q2, q_log_q, signs, members, weights, c: block.c }
@@ -423,16 +431,27 @@ fn consensus<T: Real, S: Simd>(
     simd: S,
     block: &Block<'_, T>,
     weights: &[T],
+    heaviest: usize,
     j: usize,
     columns: &[T],
 ) -> (T::Lanes<S>, T::Lanes<S>) {
     let zero = T::splat(simd, T::ZERO);
-    let first = get(simd, columns, j * block.steps.1);
+    let members = || weights.iter().zip(every(columns, j * block.steps.1, block.steps.0));
+    let first = get(simd, columns, heaviest * block.steps.0 + j * block.steps.1);
     let mut rest = zero;
-    for (&weight, p) in weights.iter().zip(every(columns, j * block.steps.1, block.steps.0)) {
+    for (&weight, p) in members() {
         rest = (T::load(simd, p) - first).mul_add(T::splat(simd, weight), rest);
     }
-    ((first + rest).max(zero), rest)
+    let q = (first + rest).max(zero);
+    let far = first.simd_gt(q * T::splat(simd, T::from_f64(NEAR)));
+    if far.any_true() {
+        let mut mean = zero;
+        for (&weight, p) in members() {
+            mean = T::load(simd, p).mul_add(T::splat(simd, weight), mean);
+        }
+        return (far.select(mean, q), far.select(mean - first, rest));
+    }
+    (q, rest)
 }
 
 /// Adds the classes of a chunk to what is kept of a member; returns the signs it met.
@@ -441,7 +460,7 @@ fn consensus<T: Real, S: Simd>(
 fn member<T: Real, S: Simd>(
     simd: S,
     block: &Block<'_, T>,
-    i: usize,
+    (i, heaviest): (usize, usize),
     chunk: Range<usize>,
     columns: &[T],
     classes: &[T],
@@ -454,7 +473,7 @@ fn member<T: Real, S: Simd>(
     if wants.divergences {
         let mut kl = Sum::<T, S> { block: total, high: get(simd, kept, KL), low: get(simd, kept, KL_LOW) };
         let classes = classes.chunks_exact(PER_CLASS * T::LANES);
-        for ((p, first), class) in every_class(i).zip(every_class(0)).zip(classes) {
+        for ((p, first), class) in every_class(i).zip(every_class(heaviest)).zip(classes) {
             let p = T::load(simd, p);
             total += p;
             signs |= p.to_bits();
@@ -496,7 +515,7 @@ impl<T: Real> Asked<'_, '_, T> {
         let one = T::splat(simd, T::ONE);
         let (mut mean, mut largest) = (T::splat(simd, T::ZERO), T::splat(simd, T::ZERO));
         if wants.divergences {
-            for (i, &weight) in self.weights.iter().enumerate() {
+            for (i, &weight) in self.weights.0.iter().enumerate() {
                 // Rounding can take a tiny one below 0, which no divergence is.
                 let kl =
                     (reading.kept(simd, i, KL) + reading.kept(simd, i, KL_LOW)).max(T::splat(simd, T::ZERO));
