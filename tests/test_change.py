@@ -90,6 +90,37 @@ def test_levels_agree(tmp_path):
     assert [key for key in avx2 if bits(avx2[key]) != bits(avx512[key])] == []
 
 
+@every_kind
+def test_gradient_length_that_overflows_is_named(bias):
+    proba = np.array([[0.5, 0.5], [1, 0], [0.5, 0.5]])
+    for dtype, large in ((np.float32, 3e38), (np.float64, 1.7e308)):
+        features = np.ones((3, 4), dtype)
+        features[1] = large
+        with pytest.raises(ValueError, match=r"features.*\brow 1\b.*overflows"):
+            qr.expected_gradient_length(proba.astype(dtype), features, bias=bias)
+        features[1] = large**0.6
+        with pytest.raises(ValueError, match=r"features.*\brow 1\b.*overflows"):
+            qr.expected_gradient_length(proba.astype(dtype), features, bias=bias, squared=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "doubt"),
+    [
+        *((np.float32, doubt) for doubt in (1e-13, 1e-20, 1e-30, 1e-37, 1e-44)),
+        *((np.float64, doubt) for doubt in (1e-13, 1e-44, 1e-200, 1e-320)),
+    ],
+)
+@pytest.mark.parametrize("c", [3, 10, 100])
+def test_gradient_length_of_certain_rows_is_what_little_is_left(dtype, doubt, c):
+    proba = np.full((20, c), doubt, dtype)
+    proba[np.arange(20), np.arange(20) % c] = 1
+    stored = float(proba[0, 1])
+    got = qr.expected_gradient_length(proba, np.ones((20, 1), dtype), bias=False)
+    # The largest is ‖(0, p, …, p)‖ from its unit vector, each other √2 from its own.
+    true = stored * ((c - 1) ** 0.5 + (c - 1) * 2**0.5)
+    np.testing.assert_allclose(got, true, rtol=rtol(dtype), atol=2 * np.finfo(dtype).smallest_subnormal)
+
+
 def test_gradient_length_of_bad_input():
     proba, features = dirichlet(20, 3), normal(20, 4)
     score = qr.expected_gradient_length

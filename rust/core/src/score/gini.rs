@@ -16,7 +16,7 @@ impl Formula for Gini {
     #[inline(always)]
     fn of_probabilities<T: Real, S: Simd>(simd: S, row: &Probabilities<T, S>) -> T::Lanes<S> {
         let one = T::splat(simd, T::ONE);
-        (one - row.p1) * (one + row.p1) - row.others_squared
+        (one - row.p1) * (one + row.p1) - row.others_squared(simd)
     }
 
     /// 1 − (1 + Q) / (1 + S)², as (2 S + S² − Q) / (1 + S)².

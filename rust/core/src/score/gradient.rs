@@ -116,8 +116,8 @@ impl<T: Real> Kernel for Factors<'_, T> {
             };
             store(value, out);
             if !request.squared {
-                // The squares of what is left of a nearly certain row may have vanished.
-                let tiny = value.simd_lt(T::splat(simd, T::FAINT)) & read.p2.simd_gt(T::splat(simd, T::ZERO));
+                // The squares of what is left of a nearly certain row may have vanished, scaled as they are.
+                let tiny = value.simd_lt(T::splat(simd, T::SMALL)) & read.p2.simd_gt(T::splat(simd, T::ZERO));
                 lanes_of(tiny.to_bitmask(), out.len(), |lane| {
                     out[lane] = length_of_certain(&ahead[lane * c..][..c]);
                 });
@@ -155,19 +155,21 @@ fn term<T: Real, S: Simd>(simd: S, p: T::Lanes<S>, p1: T::Lanes<S>, others: T::L
 /// p₁ ‖p − e₁‖ of the largest.
 #[inline(always)]
 fn largest_term<T: Real, S: Simd>(simd: S, read: &Probabilities<T, S>) -> T::Lanes<S> {
-    let miss = T::splat(simd, T::ONE) - read.p1;
-    read.p1 * miss.mul_add(miss, read.others_squared).sqrt()
+    let (scale, unscale) = (T::splat(simd, T::SCALE), T::splat(simd, T::from_f64(1.0 / T::SCALE.to_f64())));
+    let miss = (T::splat(simd, T::ONE) - read.p1) * scale;
+    read.p1 * (miss.mul_add(miss, read.others_scaled).sqrt() * unscale)
 }
 
 #[inline(always)]
 fn length_of_short<T: Real, S: Simd>(simd: S, read: &Probabilities<T, S>, columns: &[T]) -> T::Lanes<S> {
     let (mut sum, mut first) = (Sum::<T, S>::new(simd), T::splat(simd, T::ZERO));
+    let others = read.others_squared(simd);
     for (j, p) in columns.chunks_exact(T::LANES).enumerate() {
         let p = T::load(simd, p);
         // Of a new p and the largest so far the smaller is another than the largest.
         let another = first.min(p);
         first = first.max(p);
-        sum.block += term::<T, S>(simd, another, read.p1, read.others_squared);
+        sum.block += term::<T, S>(simd, another, read.p1, others);
         if j % 8 == 7 {
             sum.close(simd);
         }
@@ -183,9 +185,9 @@ fn length_of_long<T: Real, S: Simd>(
     rows: &[T],
     c: usize,
 ) -> T::Lanes<S> {
-    let mut lengths = largest_term(simd, read);
+    let (mut lengths, all_others) = (largest_term(simd, read), read.others_squared(simd));
     for (lane, row) in rows.chunks_exact(c).enumerate() {
-        let (p1, others) = (T::splat(simd, read.p1[lane]), T::splat(simd, read.others_squared[lane]));
+        let (p1, others) = (T::splat(simd, read.p1[lane]), T::splat(simd, all_others[lane]));
         let (mut sum, mut first) = (Sum::<T, S>::new(simd), T::splat(simd, T::ZERO));
         let whole = row.chunks_exact(T::LANES);
         let mut padded = T::splat(simd, T::ZERO);
@@ -213,19 +215,21 @@ fn length_of_long<T: Real, S: Simd>(
     lengths
 }
 
-/// A row so certain that squares may vanish, in float64 without a square.
+/// A row so certain that squares may vanish, in float64 and scaled up.
 #[cold]
 #[inline(never)]
 fn length_of_certain<T: Real>(row: &[T]) -> T {
+    const SCALE: f64 = 4.149_515_568_880_993e180; // 2^600
     let largest = row.iter().enumerate().fold(0, |best, (j, &p)| if p > row[best] { j } else { best });
-    let p = |j: usize| row[j].to_f64();
-    let others: f64 = (0..row.len()).filter(|&j| j != largest).map(p).fold(0.0, f64::hypot);
-    let mut length = p(largest) * (1.0 - p(largest)).hypot(others);
-    for j in (0..row.len()).filter(|&j| j != largest) {
+    let p1 = row[largest].to_f64();
+    let (mut squares, mut length) = (((1.0 - p1) * SCALE).powi(2), 0.0);
+    for (_, p) in row.iter().enumerate().filter(|&(j, _)| j != largest) {
+        let (p, scaled) = (p.to_f64(), p.to_f64() * SCALE);
+        squares += scaled * scaled;
         // The others' own squares are nothing beside 1.
-        length += p(j) * (1.0 - p(j)).hypot(p(largest));
+        length += scaled * (1.0 - p).hypot(p1);
     }
-    T::from_f64(length)
+    T::from_f64((length + p1 * squares.sqrt()) / SCALE)
 }
 
 /// The kernel over features: multiplies by ‖h̃‖, or its square. Returns the first row that is not finite.
@@ -257,6 +261,9 @@ impl<T: Real> Kernel for Lengths<'_, T> {
             let mut found = None;
             lanes_of(!normal.to_bitmask() & all_lanes::<T>(), out.len(), |lane| {
                 match careful_length(&group[lane * d..][..d], request) {
+                    Ok(careful) if [careful, careful * out[lane]].contains(&T::INFINITY) => {
+                        found = found.or(Some((first + lane, Fault::Overflow)));
+                    }
                     Ok(careful) => length[lane] = careful,
                     Err(fault) => found = found.or(Some((first + lane, fault))),
                 }

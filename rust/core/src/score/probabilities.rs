@@ -35,8 +35,8 @@ pub(super) struct Probabilities<T: Real, S: Simd> {
     pub(super) p1: T::Lanes<S>,
     /// The second largest, 0 if there is none.
     pub(super) p2: T::Lanes<S>,
-    /// Σ p² over all but the largest.
-    pub(super) others_squared: T::Lanes<S>,
+    /// Σ (p · [`SCALE`](Real::SCALE))² over all but the largest.
+    pub(super) others_scaled: T::Lanes<S>,
     /// Σ p log2 p in the units of [`Real::log2`].
     pub(super) p_log_p: T::Lanes<S>,
     /// What rounding that sum left.
@@ -67,18 +67,25 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
                 }
                 sums.close_block::<LOGARITHM, LARGEST>(simd);
             }
-            sums.as_read(simd)
+            sums.as_read()
         } else {
             for lane in 0..rows.len() / c {
                 Sums::<T, S>::of_row::<LOGARITHM, LARGEST>(simd, &ahead[lane * c..], c)
                     .keep::<LOGARITHM, LARGEST>(lane, columns);
             }
-            Sums::folded::<LOGARITHM, LARGEST>(simd, rows.len() / c, columns).as_read(simd)
+            Sums::folded::<LOGARITHM, LARGEST>(simd, rows.len() / c, columns).as_read()
         };
         if LOGARITHM {
             read.mend_subnormals(simd, rows, c);
         }
         read
+    }
+
+    /// Σ p² over all but the largest.
+    #[inline(always)]
+    pub(super) fn others_squared(&self, simd: S) -> T::Lanes<S> {
+        let unscale = T::splat(simd, T::from_f64(1.0 / T::SCALE.to_f64()));
+        self.others_scaled * unscale * unscale
     }
 
     /// The lanes that must be looked at exactly, a bit each: Σ p is not within half the tolerance of 1, or
@@ -135,9 +142,17 @@ impl<T: Real> Kernel for HasSubnormal<'_, T> {
 fn sum_with_subnormals<T: Real>(rows: &[T], c: usize, lanes: u64, high: &mut [T], low: &mut [T]) {
     let unit = std::f64::consts::LN_2 / T::LN_2.0.to_f64();
     for (lane, row) in rows.chunks_exact(c).enumerate().filter(|(lane, _)| lanes >> lane & 1 == 1) {
-        let terms = row.iter().map(|p| p.to_f64()).filter(|&p| p > 0.0).map(|p| p * (unit * p.log2()));
-        high[lane] = T::from_f64(terms.sum());
-        low[lane] = T::ZERO;
+        let (mut sum, mut rest) = (0.0, 0.0);
+        for p in row.iter().map(|p| p.to_f64()).filter(|&p| p > 0.0) {
+            // Knuth's two-sum: thousands of equal terms would lose digits.
+            let term = p * (unit * p.log2());
+            let next = sum + term;
+            let added = next - sum;
+            rest += (sum - (next - added)) + (term - added);
+            sum = next;
+        }
+        high[lane] = T::from_f64(sum);
+        low[lane] = T::from_f64((sum - high[lane].to_f64()) + rest);
     }
 }
 
@@ -279,12 +294,11 @@ impl<T: Real, S: Simd> Sums<T, S> {
     }
 
     #[inline(always)]
-    fn as_read(&self, simd: S) -> Probabilities<T, S> {
-        let unscale = T::splat(simd, T::from_f64(1.0 / T::SCALE.to_f64()));
+    fn as_read(&self) -> Probabilities<T, S> {
         Probabilities {
             p1: self.p1,
             p2: self.p2,
-            others_squared: self.others_squared.lanes() * unscale * unscale,
+            others_scaled: self.others_squared.lanes(),
             p_log_p: self.p_log_p.high,
             p_log_p_low: self.p_log_p.low,
             total: self.total,
