@@ -147,9 +147,9 @@ pub(crate) fn members<'a>(
         array.shape().iter().copied().zip(array.strides().iter().copied()).collect();
     let (m, member_stride) = axes.remove(member_axis);
     let (n, row_stride) = axes[0];
-    let (c, class_stride) = axes.get(1).copied().unwrap_or((1, 0));
     let swapped = array.dtype().is_native_byteorder() == Some(false);
     let size = array.dtype().itemsize().cast_signed();
+    let (c, class_stride) = axes.get(1).copied().unwrap_or((1, size));
     let start = data(array).cast_const();
     let stored = match dtype {
         Dtype::Float16 => Stored::Half,

@@ -45,7 +45,7 @@ pub fn ensemble_variance<T: Real>(
         match dispatch(par.level, Variance { block: &block, weights: &weights, lanes, out }) {
             None => Ok(()),
             Some((row, member, fault)) => {
-                let member = Some(present[member]);
+                let member = member.map(|member| present[member]);
                 Err(Error::Row { argument: "values", row: first + row, member, fault })
             }
         }
@@ -53,7 +53,7 @@ pub fn ensemble_variance<T: Real>(
     Ok(())
 }
 
-/// The kernel; returns the first prediction that is not finite.
+/// The kernel; returns the first prediction that is not finite, or the first row whose variance is not.
 struct Variance<'a, T> {
     block: &'a Block<'a, T>,
     weights: &'a [T],
@@ -62,7 +62,7 @@ struct Variance<'a, T> {
 }
 
 impl<T: Real> Kernel for Variance<'_, T> {
-    type Output = Option<(usize, usize, Fault)>;
+    type Output = Option<(usize, Option<usize>, Fault)>;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
@@ -81,31 +81,31 @@ impl<T: Real> Kernel for Variance<'_, T> {
                     rest = (T::load(simd, value(i)) - base).mul_add(T::splat(simd, weight), rest);
                 }
             }
-            let (mut variance, mut spoilt) = (zero, zero);
+            let mut variance = zero;
             for (i, &weight) in weights.iter().enumerate() {
                 let value = T::load(simd, value(i));
                 let difference = (value - base) - rest;
                 variance = (difference * difference).mul_add(T::splat(simd, weight), variance);
-                // NaN if it is not finite.
-                spoilt += value * zero;
             }
             let rows = first..(first + T::LANES).min(block.count);
             store(variance, &mut out[rows]);
-            if !spoilt.simd_eq(zero).to_bitmask() & all_lanes::<T>() != 0 {
-                return first_fault(block, first);
+            // What is not finite, and what overflows, leaves ∞ or NaN.
+            let spoilt = !variance.simd_lt(T::splat(simd, T::INFINITY)).to_bitmask() & all_lanes::<T>();
+            if spoilt != 0 {
+                return Some(fault(block, first + spoilt.trailing_zeros() as usize));
             }
         }
         None
     }
 }
 
+/// What is wrong with a row whose variance is not finite, and with which member.
 #[cold]
 #[inline(never)]
-fn first_fault<T: Real>(block: &Block<'_, T>, first: usize) -> Option<(usize, usize, Fault)> {
-    (first..block.count).find_map(|row| {
-        (0..block.m).find_map(|member| {
-            let value = block.row(member, row).first()?.to_f64();
-            (!value.is_finite()).then_some((row, member, Fault::NotFinite { column: None, value }))
-        })
-    })
+fn fault<T: Real>(block: &Block<'_, T>, row: usize) -> (usize, Option<usize>, Fault) {
+    let not_finite = (0..block.m).find_map(|member| {
+        let value = block.row(member, row).first()?.to_f64();
+        (!value.is_finite()).then_some((row, Some(member), Fault::NotFinite { column: None, value }))
+    });
+    not_finite.unwrap_or((row, None, Fault::Overflow))
 }
