@@ -107,3 +107,48 @@ def test_ensemble_variance_far_from_zero_of_integers_and_of_bad_values():
     for shape in ((5,), (0, 10), (2, 3, 4)):
         with pytest.raises(ValueError, match="values"):
             qr.ensemble_variance(np.zeros(shape))
+
+
+def test_ensemble_variance_that_overflows_is_named():
+    for dtype, large in ((np.float32, 3e38), (np.float64, 1e308)):
+        values = np.ones((2, 40), dtype)
+        values[:, 33] = large, -large
+        with pytest.raises(ValueError, match=r"values.*\brow 33\b.*overflows"):
+            qr.ensemble_variance(values)
+        values[1, 20] = np.inf
+        with pytest.raises(ValueError, match=r"values.*\brow 20 of member 1\b"):
+            qr.ensemble_variance(values)
+
+
+def test_ensemble_variance_is_the_same_whichever_axis_the_members_are_on():
+    values = np.random.default_rng(0).normal(size=(7, 1000)).astype(np.float32)
+    turned = np.ascontiguousarray(values.T)
+    assert bits(qr.ensemble_variance(values)) == bits(qr.ensemble_variance(turned, member_axis=1))
+
+
+@every_score
+def test_unsigned_votes_are_as_large_as_they_are(name):
+    votes = np.array([[2**63, 1, 2**64 - 1], [1, 1, 2**64 - 1], [2**63, 2**63, 2**64 - 1]], np.uint64)
+    small = np.array([[0, 1, 2], [1, 1, 2], [0, 0, 2]])
+    assert bits(getattr(qr, name)(votes)) == bits(getattr(qr, name)(small))
+    # Nor do votes that are no bytes change the bits of the rows beside them.
+    drawn = np.random.default_rng(1).integers(0, 6, size=(9, 5000))
+    expected = getattr(qr, name)(drawn)
+    drawn[:, 77] = 1000
+    np.testing.assert_array_equal(np.delete(getattr(qr, name)(drawn), 77), np.delete(expected, 77))
+    with pytest.raises(ValueError, match=str(2**63)):
+        getattr(qr, name)(votes, n_classes=2**62)
+
+
+@every_score
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, np.uint64])
+def test_votes_of_every_width_and_layout_have_the_same_bits(name, dtype):
+    rng = np.random.default_rng(3)
+    votes = rng.integers(0, 9, size=(10, 5000))
+    expected = bits(getattr(qr, name)(votes.astype(np.uint8)))
+    array = votes.astype(dtype)
+    turned = np.ascontiguousarray(array.T)
+    assert bits(getattr(qr, name)(array)) == expected
+    assert bits(getattr(qr, name)(array.astype(array.dtype.newbyteorder()))) == expected
+    assert bits(getattr(qr, name)(turned, member_axis=1)) == expected
+    assert bits(getattr(qr, name)(array[:, ::-1])[::-1].copy()) == expected

@@ -82,7 +82,7 @@ pub enum Fault {
     /// A vote for a class that is not there.
     NotAClass {
         /// The vote.
-        vote: i64,
+        vote: i128,
         /// How many classes there are.
         n_classes: usize,
     },

@@ -24,7 +24,7 @@ use super::{CommitteeScore, Pieces};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::rows::integers::Integers;
-use crate::simd::{Kernel, dispatch};
+use crate::simd::{Kernel, Level, dispatch};
 
 /// Rows that a thread takes at a time.
 const STEP: usize = 1 << 12;
@@ -70,13 +70,13 @@ pub fn vote_scores(
     for out in &out {
         Error::unless_long(out.len(), n)?;
     }
-    let weights = normalised(request.weights, m)?;
+    let weights = if request.weights.is_some() { normalised(request.weights, m)? } else { vec![1.0; m] };
     let plain = request.weights.is_none() && m <= FEW;
     let looked_up = if plain && n >= MANY { LookedUp::of(m, request.scores) } else { None };
     let jobs = Pieces { rest: out, first: 0, step: STEP, n };
     par.run(jobs, n * m, Vec::new, |scratch, (first, mut out)| {
         let count = STEP.min(n - first);
-        if plain && let Some((rows, missing)) = as_bytes(votes, request, first, count, scratch) {
+        if plain && let Some((rows, missing)) = as_bytes(votes, request, first, count, scratch, par.level) {
             let bytes = Bytes { rows: &rows, missing, m, count, request, out: &mut out };
             let looked_up = looked_up.as_ref().filter(|known| known.any || missing.is_none());
             let without = match looked_up {
@@ -88,7 +88,9 @@ pub fn vote_scores(
                 Some(row) => Err(bad(first + row, None, Fault::NoVote)),
             };
         }
-        (0..count).try_for_each(|row| one_row(votes, request, &weights, first + row, row, &mut out))
+        let mut room = Default::default();
+        (0..count)
+            .try_for_each(|row| one_row(votes, request, &weights, (first + row, row), &mut room, &mut out))
     })?;
     Ok(())
 }
@@ -104,6 +106,7 @@ fn as_bytes<'b>(
     first: usize,
     count: usize,
     scratch: &'b mut Vec<u8>,
+    level: Level,
 ) -> Option<(Vec<&'b [u8]>, Option<u8>)> {
     let (m, _) = votes.shape();
     let range = first..first + count;
@@ -116,20 +119,11 @@ fn as_bytes<'b>(
             classes == 256 || rows.iter().all(|row| row.iter().fold(true, |all, vote| all & fits(vote)));
         return right.then_some((rows, missing));
     }
-    scratch.clear();
     let none = u8::MAX;
-    for i in 0..m {
-        for j in range.clone() {
-            let vote = votes.get(i, j)?;
-            let byte = if vote == request.missing {
-                none
-            } else {
-                u8::try_from(vote).ok().filter(|&b| b != none)?
-            };
-            if byte != none && usize::from(byte) >= classes {
-                return None;
-            }
-            scratch.push(byte);
+    scratch.resize(m * count, none);
+    for (i, bytes) in scratch.chunks_exact_mut(count).enumerate() {
+        if !votes.narrow((i, first), low_byte(classes.min(255)), (request.missing, none), bytes, level) {
+            return None;
         }
     }
     Some((scratch.chunks_exact(count).collect(), Some(none)))
@@ -140,42 +134,50 @@ fn one_row(
     votes: &Integers<'_>,
     request: &VoteRequest<'_>,
     weights: &[f64],
-    item: usize,
-    row: usize,
+    (item, row): (usize, usize),
+    (given, classes): &mut (Vec<(u64, f64)>, Vec<f64>),
     out: &mut [&mut [f64]],
 ) -> Result<(), Error> {
-    let mut given = Vec::with_capacity(weights.len());
+    given.clear();
+    let missing = i128::from(request.missing);
     for (i, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-        let Some(vote) = votes.get(i, item) else {
-            let fault =
-                Fault::NotAClass { vote: i64::MAX, n_classes: request.n_classes.unwrap_or(usize::MAX) };
-            return Err(bad(item, Some(i), fault));
-        };
-        if vote == request.missing {
-            continue;
-        }
+        let Some(vote) = votes.get(i, item).filter(|&vote| vote != missing) else { continue };
         if let Some(n_classes) = request.n_classes
             && !usize::try_from(vote).is_ok_and(|vote| vote < n_classes)
         {
             return Err(bad(item, Some(i), Fault::NotAClass { vote, n_classes }));
         }
-        given.push((vote, weight));
+        // All are of one width: the low bits tell them apart.
+        given.push((low_bits(vote), weight));
     }
     if given.is_empty() {
         return Err(bad(item, None, Fault::NoVote));
     }
     // Stable: of one class, members keep their order, and so the sum its bits.
     given.sort_by_key(|&(vote, _)| vote);
-    let classes =
-        || given.chunk_by(|a, b| a.0 == b.0).map(|class| class.iter().map(|&(_, w)| w).sum::<f64>());
-    let all: f64 = classes().sum();
+    classes.clear();
+    classes.extend(given.chunk_by(|a, b| a.0 == b.0).map(|class| class.iter().map(|&(_, w)| w).sum::<f64>()));
+    // By size, and those of one size at once, as the kernels take them: the same bits.
+    classes.sort_unstable_by(f64::total_cmp);
+    let (all, largest) = (classes.iter().sum::<f64>(), classes[classes.len() - 1]);
     for (score, out) in request.scores.iter().zip(out) {
-        out[row] = match score {
-            CommitteeScore::VariationRatio => (all - classes().fold(0.0, f64::max)) / all,
-            _ => classes().map(|w| w / all).map(|share| 0.0 - share * share.ln()).sum::<f64>() + 0.0,
+        out[row] = if *score == CommitteeScore::VariationRatio {
+            (all - largest) / all
+        } else {
+            let alike = classes.chunk_by(|a, b| a.total_cmp(b).is_eq());
+            let term = |alike: &[f64]| {
+                let share = alike[0] / all;
+                alike.len() as f64 * (-share * share.ln())
+            };
+            alike.map(term).fold(0.0, |sum, term| sum + term)
         };
     }
     Ok(())
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the low bits are wanted")]
+fn low_bits(vote: i128) -> u64 {
+    vote as u64
 }
 
 /// The kernel: scores a block of bytes; the first row without a vote, if there is one.
@@ -310,9 +312,10 @@ impl Kernel for Looking<'_, '_> {
         let Bytes { rows, missing, m, count, out, .. } = self.bytes;
         let (zero, behind) = (u8x64::splat(simd, 0), u8x64::splat(simd, 15));
         let of_vote = u8x64::block_splat(u8x16::from_slice(simd, &self.known.of_vote));
+        let mut votes = [zero; FEW];
         for first in (0..count).step_by(LANES) {
             let lanes = LANES.min(count - first);
-            let (mut votes, mut sums) = ([zero; FEW], zero);
+            let mut sums = zero;
             for i in 0..m {
                 let (vote, mut count) = one_more(simd, &rows[i][first..first + lanes], &votes[..i]);
                 votes[i] = vote;
