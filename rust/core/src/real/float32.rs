@@ -70,14 +70,22 @@ impl Real for f32 {
 
     #[inline(always)]
     fn exp<S: Simd>(simd: S, x: f32x16<S>) -> f32x16<S> {
-        const P: [f32; 7] = [1.0, 1.0, 0.5, 0.166_665_17, 0.041_666_456, 0.008_369_091, 0.001_393_576];
+        const P: [f32; 7] = [
+            1.0,
+            std::f32::consts::LN_2,
+            0.240_226_45,
+            0.055_503_592,
+            0.009_618_841,
+            0.001_339_113_7,
+            0.000_152_380_06,
+        ];
         const SHIFT: f32 = 12_582_912.0 + 127.0; // 1.5 * 2^23: from here on, floats are 1 apart
-        let shifted = x.mul_add(f32x16::splat(simd, std::f32::consts::LOG2_E), f32x16::splat(simd, SHIFT));
+        let log2_e = f32x16::splat(simd, std::f32::consts::LOG2_E);
+        let shifted = x.mul_add(log2_e, f32x16::splat(simd, SHIFT));
         let k = shifted - f32x16::splat(simd, SHIFT);
-        let r = k.mul_add(f32x16::splat(simd, -0.693_145_75), x);
-        let r = k.mul_add(f32x16::splat(simd, -1.428_606_8e-6), r);
+        let f = x.mul_sub(log2_e, k);
         let scale: f32x16<S> = (shifted.bitcast::<u32x16<S>>() << 23).bitcast();
-        polynomial::<f32, S>(simd, &P, r) * scale
+        polynomial::<f32, S>(simd, &P, f) * scale
     }
 
     #[inline(always)]
@@ -97,7 +105,8 @@ impl Real for f32 {
         let scale: f32x16<S> = (exponent + u32x16::splat(simd, 0x3f80_0000)).bitcast();
         let mantissa = (bits - exponent).bitcast::<f32x16<S>>() - f32x16::splat(simd, 1.0);
         let f = exponent.simd_eq(u32x16::splat(simd, 0)).select(excess, mantissa);
-        let rest = (e * u).mul_add(f32x16::splat(simd, Self::LN_2.0), f32x16::splat(simd, 1.0) - scale);
+        // e u might overflow.
+        let rest = (e * f32x16::splat(simd, Self::LN_2.0)).mul_add(u, f32x16::splat(simd, 1.0) - scale);
         (polynomial::<f32, S>(simd, &R, f) * (f * f)).mul_add(scale, rest)
     }
 }

@@ -85,26 +85,26 @@ impl Real for f64 {
     fn exp<S: Simd>(simd: S, x: f64x8<S>) -> f64x8<S> {
         const P: [f64; 13] = [
             1.0,
-            1.0,
-            0.5,
-            0.166_666_666_666_666_85,
-            0.041_666_666_666_666_685,
-            0.008_333_333_333_315_953,
-            0.001_388_888_888_887_331_8,
-            0.000_198_412_698_986_649_48,
-            2.480_158_734_906_903e-5,
-            2.755_723_286_511_884_6e-6,
-            2.755_725_198_190_11e-7,
-            2.511_265_862_269_313_3e-8,
-            2.092_170_647_663_475_6e-9,
+            std::f64::consts::LN_2,
+            0.240_226_506_959_100_72,
+            0.055_504_108_664_829_23,
+            0.009_618_129_107_629_95,
+            0.001_333_355_814_500_225,
+            0.000_154_035_303_886_339_2,
+            1.525_273_497_391_278_7e-5,
+            1.321_549_166_706_214_8e-6,
+            1.017_764_266_599_950_4e-7,
+            7.052_872_581_196_176e-9,
+            4.512_221_395_072_116_4e-10,
+            2.873_496_624_538_589_6e-11,
         ];
         const SHIFT: f64 = 6_755_399_441_055_744.0 + 1023.0; // 1.5 * 2^52
-        let shifted = x.mul_add(f64x8::splat(simd, std::f64::consts::LOG2_E), f64x8::splat(simd, SHIFT));
+        let log2_e = f64x8::splat(simd, std::f64::consts::LOG2_E);
+        let shifted = x.mul_add(log2_e, f64x8::splat(simd, SHIFT));
         let k = shifted - f64x8::splat(simd, SHIFT);
-        let r = k.mul_add(f64x8::splat(simd, -0.693_147_180_369_123_8), x);
-        let r = k.mul_add(f64x8::splat(simd, -1.908_214_929_270_587_7e-10), r);
+        let f = x.mul_sub(log2_e, k);
         let scale: f64x8<S> = (shifted.bitcast::<u64x8<S>>() << 52).bitcast();
-        polynomial::<f64, S>(simd, &P, r) * scale
+        polynomial::<f64, S>(simd, &P, f) * scale
     }
 
     #[inline(always)]
@@ -136,7 +136,8 @@ impl Real for f64 {
         let scale: f64x8<S> = (exponent + u64x8::splat(simd, 0x3ff0_0000_0000_0000)).bitcast();
         let mantissa = (bits - exponent).bitcast::<f64x8<S>>() - f64x8::splat(simd, 1.0);
         let f = exponent.simd_eq(u64x8::splat(simd, 0)).select(excess, mantissa);
-        let rest = (e * u).mul_add(f64x8::splat(simd, Self::LN_2.0), f64x8::splat(simd, 1.0) - scale);
+        // e u might overflow.
+        let rest = (e * f64x8::splat(simd, Self::LN_2.0)).mul_add(u, f64x8::splat(simd, 1.0) - scale);
         (polynomial::<f64, S>(simd, &R, f) * (f * f)).mul_add(scale, rest)
     }
 }
