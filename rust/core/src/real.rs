@@ -13,9 +13,11 @@
 //! zero gives a finite number, so that 0 · log 0 is 0 without a branch; a subnormal is not normalised (see
 //! `entropy.rs`, which recomputes the rows where that could show).
 //!
-//! **Exponential.** x = k ln 2 + r, |r| ≤ ½ ln 2; exp r by a polynomial of degree 6 (12), scaled by 2^k. k is
-//! rounded by adding 1.5 * 2^23 (2^52), which leaves it in the last bits, where a shift makes 2^k of it. There is no
-//! gradual underflow: arguments stop at the smallest normal number.
+//! **Exponential.** x log2 e = k + f, |f| ≤ ½; 2^f by a polynomial of degree 6 (12), scaled by 2^k. k is rounded by
+//! adding 1.5 * 2^23 (2^52), which leaves it in the last bits, where a shift makes 2^k of it. The product is not rounded
+//! before k is taken off (below AVX2 it is), so that it costs a ninth of x in half-ulps that log2 e is rounded itself;
+//! taking k ln 2 off x in two parts would save that, for an operation and a step of waiting more. There is no gradual
+//! underflow: arguments stop at the smallest normal number.
 //!
 //! **Divergence.** u ln u − u + 1, the term of a Kullback-Leibler divergence, from the same splitting of u = 2^e (1 + f):
 //! 2^e f² R(f) + u e ln 2 + (1 − 2^e). Near u = 1, e is 0, the rest vanishes, and f is what the caller knows
@@ -194,13 +196,17 @@ mod tests {
         }
     }
 
+    /// The largest relative error in eps, of an exponential less what its argument allows.
     fn worst<T: Real>(x: &[T], exponential: bool, level: Level, eps: f64) -> f64 {
         let y = dispatch(level, Apply(x, exponential));
         let reference = |x: f64| if exponential { x.exp() } else { x.ln() };
-        x.iter()
-            .zip(y)
-            .map(|(x, y)| (y.to_f64() / reference(x.to_f64()) - 1.0).abs() / eps)
-            .fold(0.0, f64::max)
+        let of_argument = if level == Level::Baseline { 0.65 } else { 0.15 };
+        let error = |(x, y): (&T, T)| {
+            let (x, y) = (x.to_f64(), y.to_f64());
+            let error = (y / reference(x) - 1.0).abs() / eps;
+            if exponential { error - of_argument * x.abs() } else { error }
+        };
+        x.iter().zip(y).map(error).fold(0.0, f64::max)
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl<'a> Integers<'a> {
             return false;
         }
         // As unsigned ones are read, a negative number is a large one.
-        let missing = if self.width.signed || missing >= 0 { missing } else { i64::from(none) };
+        let missing = (self.width.signed || missing >= 0).then_some(missing);
         let start = self.start.wrapping_offset(self.offset(i, j));
         let (stride, swapped, signed) = (self.strides.1, self.swapped(), self.width.signed);
         match self.width.bytes {
@@ -134,7 +134,7 @@ struct Narrow<'a, const BYTES: usize> {
     swapped: bool,
     signed: bool,
     classes: u8,
-    missing: i64,
+    missing: Option<i64>,
     none: u8,
     out: &'a mut [u8],
 }
@@ -158,13 +158,14 @@ impl<const BYTES: usize> Narrow<'_, BYTES> {
     #[inline(always)]
     fn each(&mut self, stride: isize, swapped: bool) -> bool {
         let unused = if self.signed { 64 - 8 * BYTES } else { 0 };
+        let (any, missing) = (self.missing.is_some(), self.missing.unwrap_or_default());
         let mut right = true;
         for (number, out) in self.out.iter_mut().enumerate() {
             let start = self.start.wrapping_offset(number.cast_signed() * stride);
             // SAFETY: the caller of `dispatch` saw that all these integers are inside.
             let bytes = unsafe { widened::<BYTES>(start, swapped) };
             let vote = i64::from_le_bytes(bytes) << unused >> unused;
-            let is_missing = vote == self.missing;
+            let is_missing = any && vote == missing;
             let is_class = vote.cast_unsigned() < u64::from(self.classes);
             *out = if is_missing { self.none } else { bytes[0] };
             right &= is_missing | is_class;
