@@ -414,6 +414,23 @@ class TestRun:
             next(learner.run(oracle))
         assert learner.n_labels == 10
 
+    @pytest.mark.parametrize("value", [1, True, 0.5, np.float32(0.5), np.array(0.5), np.nan])
+    def test_a_metric_is_a_number(self, value, tmp_path):
+        with qr.ActiveLearner(
+            proba, X, validation=lambda _: {"f1": value}, journal=tmp_path / "a.db"
+        ) as learner:
+            metrics = next(learner.run(oracle)).metrics
+        assert type(metrics["f1"]) is float
+        assert metrics == pytest.approx({"f1": float(value)}, nan_ok=True)
+
+    @pytest.mark.parametrize("metrics", [{"f1": None}, {"f1": "0.5"}, {"f1": [0.5]}, {"f1": 1j}, {7: 0.5}])
+    def test_a_metric_that_is_none_is_an_error_of_the_fit_alone(self, metrics, tmp_path):
+        with qr.ActiveLearner(proba, X, validation=lambda _: metrics, journal=tmp_path / "a.db") as learner:
+            with pytest.raises(TypeError, match=r"validation: expected metrics of {name: number}, got"):
+                next(learner.run(oracle))
+            learner.tell(range(N), Y)
+            assert learner.n_labels == N
+
     def test_accuracy_needs_no_predict(self):
         learner = qr.ActiveLearner(proba, X, validation=(X, PROBA.argmax(axis=1)))
         assert next(learner.run(oracle)).metrics == {"accuracy": 1.0}

@@ -37,6 +37,10 @@ Z = X @ [1.0, 2.0, 3.0] + RNG.normal(size=N)
 SOME = dict(zip(range(0, N, 12), Z[::12].tolist(), strict=True))
 
 
+def halves(rows):
+    return np.full((len(rows), 2), 0.5)
+
+
 def test_a_model_that_cannot_have_the_score_is_named_at_once():
     with pytest.raises(TypeError, match=r"SVC\.predict: a model without predict_proba"):
         qr.ActiveLearner(SVC(), X, score="margin")
@@ -62,6 +66,57 @@ def test_validation_has_a_label_for_each_row():
         qr.ActiveLearner(GaussianNB(), X, validation=(X, Y[:3]))
 
 
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        (3, "or a function of the model, got int"),
+        ((X, Y, Y), "or a function of the model, got 3 items"),
+        ((X, pd.DataFrame({"label": Y})), r"labels of shape \(60,\), got shape \(60, 1\); pass one column"),
+        ((X, np.zeros((N, 2))), r"labels of shape \(60,\), got shape \(60, 2\)"),
+    ],
+)
+def test_validation_has_one_column_of_labels(validation, message):
+    with pytest.raises(ValueError, match="validation: expected .*" + message):
+        qr.ActiveLearner(GaussianNB(), X, validation=validation)
+
+
+@pytest.mark.parametrize(
+    ("model", "score", "known", "truth", "message"),
+    [
+        (halves, "margin", KNOWN, Y, "are numbers, as those of the model .*got text; pass such, or a func"),
+        (GaussianNB(), "margin", KNOWN, np.arange(N), "are text, as those of the model .* got numbers"),
+        (BayesianRidge(), "variance", SOME, Y, "are numbers, as those of the model .* got text"),
+    ],
+)
+def test_labels_of_a_validation_that_no_model_gives_are_named(model, score, known, truth, message):
+    learner = qr.ActiveLearner(model, X, labels=known, score=score, validation=(X, truth))
+    learner.tell(learner.ask(), (list(known.values()) * 2)[:10])
+    with pytest.raises(ValueError, match="validation: expected labels that " + message):
+        learner.fit()
+
+
+def test_labels_of_a_validation_may_be_objects_or_tuples():
+    def accuracy(model, y, known):
+        learner = qr.ActiveLearner(model, X, labels=known, validation=(X, y), batch_size=1)
+        learner.tell(learner.ask(), [known[0]])
+        learner.fit()
+        return learner.history[-1].metrics["accuracy"]
+
+    class OfPairs:
+        def fit(self, X, y):
+            self.classes_ = sorted(set(y.tolist()))  # a list: of numpy's making it would be a matrix
+            self.model = GaussianNB().fit(X, [self.classes_.index(label) for label in y.tolist()])
+
+        def predict_proba(self, X):
+            return self.model.predict_proba(X)
+
+    expected = accuracy(GaussianNB(), Y, KNOWN)
+    assert 0.3 < expected < 1
+    assert accuracy(GaussianNB(), pd.Series(Y, dtype=object), KNOWN) == expected
+    pairs = {row: (label, 1) for row, label in KNOWN.items()}
+    assert accuracy(OfPairs(), [(label, 1) for label in Y], pairs) == expected
+
+
 def best(scores, taken, k=10):
     """The slow obvious top k."""
     open_scores = np.where(np.isin(np.arange(len(scores)), list(taken)), -np.inf, scores)
@@ -75,10 +130,6 @@ def columns(members, rows, classes):
         for label, column in zip(member.classes_, member.predict_proba(rows).T, strict=True):
             out[at, :, list(classes).index(label)] = column
     return out
-
-
-def halves(rows):
-    return np.full((len(rows), 2), 0.5)
 
 
 class TestCommittees:

@@ -68,11 +68,11 @@ class Labelled:
         known = len(self._array)
         if known < len(self._classes):
             self._check_kinds(rows, known)
-            array = _array_of(self._classes[known:])
+            array = label_array(self._classes[known:])
             if known and array.dtype == self._array.dtype:  # numbers: most are a class of their own
                 array = np.concatenate([self._array, array])
             elif known:
-                array = _array_of(self._classes)
+                array = label_array(self._classes)
             self._array = array
         return rows, self._array.take(self._place_of_row.take(rows), axis=0)
 
@@ -106,9 +106,14 @@ def _kind(type_: type) -> type | None:
     return next((kind for kind in APART if issubclass(type_, kind)), None)
 
 
-def _array_of(labels: list[Label]) -> NDArray[Any]:
-    if not isinstance(labels[0], tuple):
-        return np.array(labels)
-    array = np.empty(len(labels), object)  # one object each, not a row of a matrix
-    array[:] = labels
+def label_array(labels: Any) -> NDArray[Any]:
+    """Give labels as an array of (n,) in which each tuple is one object, not a row of a matrix."""
+    array = None if isinstance(labels, list | tuple) else np.asarray(labels)
+    if array is not None and array.dtype != object:
+        return array
+    listed = list(labels) if array is None else array.tolist()
+    if not any(isinstance(label, tuple) for label in listed):
+        return np.array(listed)
+    array = np.empty(len(listed), object)
+    array[:] = listed
     return array

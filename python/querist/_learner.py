@@ -24,7 +24,7 @@ from querist._features import Density, Embed, Features
 from querist._frame import frame
 from querist._labelled import Labelled
 from querist._ledger import Ledger
-from querist._model import check_validation, checked_model
+from querist._model import checked_model, checked_validation
 from querist._picker import Picker
 from querist._pool import Pool
 from querist._progress import progress_bar
@@ -215,8 +215,7 @@ class ActiveLearner:
             quota=quota,
             root=int(np.random.default_rng(self.seed).integers(2**63)),
         )
-        check_validation(validation)
-        self._validation = validation
+        self._validation = checked_validation(validation)
         self._training = Training(self._model, self._pool, retrain)
         self._lease = None if lease is None else finite(lease, "lease", least="above 0")
         self._callbacks = Callbacks(callbacks)

@@ -10,22 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._arrays import as_array
-from querist._labelled import Labelled
+from querist._labelled import Labelled, label_array
 from querist._pool import row_count
 from querist._protocols import Model, Validation
 from querist._votes import ensemble_variance
 
+KINDS = {"U": "text", "S": "bytes", "O": "objects"}  # of labels in an array; all others are numbers
 
-def check_validation(validation: Validation | None) -> None:
-    """Raise unless `validation` is None, a function or a pair."""
-    if not (validation is None or callable(validation) or len(validation) == 2):
+
+def checked_validation(validation: Validation | None) -> Validation | None:
+    """Give None, the function, or the pair with its labels as an array; or raise if it is none of these."""
+    if validation is None or callable(validation):
+        return validation
+    if not (isinstance(validation, Sequence) and len(validation) == 2):
+        got = f"{len(validation)} items" if isinstance(validation, Sequence) else type(validation).__name__
+        raise ValueError(f"validation: expected (X, y) or a function of the model, got {got}")
+    X, y = validation
+    n, n_labels = map(row_count, validation)
+    if n != n_labels:
+        raise ValueError(f"validation: expected one label for each of its {n} rows, got {n_labels}")
+    labels = label_array(y)
+    if labels.ndim != 1:
         raise ValueError(
-            f"validation: expected (X, y) or a function of the model, got {len(validation)} items"
+            f"validation: expected labels of shape ({n},), got shape {labels.shape}; pass one column of them"
         )
-    if validation is not None and not callable(validation):
-        n, n_labels = map(row_count, validation)
-        if n != n_labels:
-            raise ValueError(f"validation: expected one label for each of its {n} rows, got {n_labels}")
+    return X, labels
 
 
 def checked_model(model: Model) -> CheckedModel:
@@ -76,7 +85,7 @@ class CheckedModel:
                 raise
         if self.classifies:
             has_classes = hasattr(self.model, "classes_")
-            self.classes = np.asarray(self.model.classes_) if has_classes else np.unique(y)
+            self.classes = label_array(self.model.classes_) if has_classes else np.unique(y)
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
         """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""
@@ -144,21 +153,24 @@ class CheckedModel:
     def metrics(self, validation: Validation) -> Mapping[str, float]:
         """Give what `validation` measures: its own metrics, or the accuracy or R² on its rows."""
         if not callable(validation):
-            X, y = validation[0], np.asarray(validation[1])
+            X, y = validation
             if not self.regresses:
                 return {"accuracy": self._accuracy(X, y)}
-            error = y - self.values(X, len(y))
+            values = self.values(X, len(y))
+            _check_kind(y, values)
+            error = y - values
             return {"r2": float(1 - (error**2).sum() / ((y - y.mean()) ** 2).sum())}
         metrics = validation(self.model)
         if not isinstance(metrics, Mapping):
             kind = type(metrics).__name__
             raise TypeError(f"validation: expected it to return a dict of metrics, got {kind}")
-        return metrics
+        return {name: _metric(name, value) for name, value in metrics.items()}
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
         proba = consensus(as_array(self.proba(X, len(truth)), self.name))
         # A function has no classes: its columns are taken for the labels 0, 1, 2, ...
         classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
+        _check_kind(truth, classes)
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
 
     def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:
@@ -282,6 +294,27 @@ def aligned(proba: NDArray[Any], places: NDArray[np.int64], c: int, name: str) -
     whole = np.zeros((len(proba), c), proba.dtype)
     whole[:, places] = proba
     return whole
+
+
+def _metric(name: Any, value: Any) -> float:
+    """Give a metric as a float: NaN is one, for what is not defined."""
+    try:
+        if isinstance(name, str) and not isinstance(value, str | bytes) and np.ndim(value) == 0:
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"validation: expected metrics of {{name: number}}, got {value!r} for {name!r}")
+
+
+def _check_kind(labels: NDArray[Any], known: NDArray[Any]) -> None:
+    """Raise where labels could never be equal to those that the model gives."""
+    got, expected = (KINDS.get(array.dtype.kind, "numbers") for array in (labels, known))
+    if got != expected:
+        raise ValueError(
+            f"validation: expected labels that are {expected}, as those of the model (the columns of a "
+            f"function are 0, 1, 2 and so on), got {got}; pass such, or a function of the model that gives "
+            "metrics"
+        )
 
 
 def _column(values: Any, n: int, name: str) -> NDArray[Any]:
