@@ -10,14 +10,18 @@ import pytest
 import querist as qr
 import scipy.sparse
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     BaggingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
     VotingClassifier,
 )
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import r2_score
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -204,6 +208,41 @@ class TestCommittees:
         proba = np.stack([member.predict_proba(X) for member in voting.estimators_])
         assert batch.indices.tolist() == best(qr.max_disagreement(proba), KNOWN)
 
+    @pytest.mark.parametrize("names", [["cat", "cow", "dog"], [5, 7, 9], [0, 1, 2], [1, 2, 3]])
+    @pytest.mark.parametrize("kind", [AdaBoostClassifier, BaggingClassifier])
+    def test_members_know_the_classes_by_name_or_by_number(self, kind, names):
+        ensemble = kind(DecisionTreeClassifier(max_depth=1, random_state=0), n_estimators=4, random_state=0)
+        known = {row: names[row // 20] for row in KNOWN}
+        batch = qr.ActiveLearner(ensemble, X, labels=known, score="consensus_entropy").ask()
+        by_name = kind is AdaBoostClassifier
+        proba = columns(ensemble.estimators_, X, names if by_name else range(3))
+        assert batch.indices.tolist() == best(qr.consensus_entropy(proba), known)
+
+    def test_members_of_other_classes_are_none(self):
+        class Odd(GaussianNB):
+            def fit(self, X, y):
+                self.estimators_ = [GaussianNB().fit(X, y == "cat")] * 2
+                self.estimators_[0].classes_ = np.array(["no", "yes"])
+                return super().fit(X, y)
+
+        with pytest.raises(TypeError, match=r"Odd\..* got Odd, whose members .* apart: \['no', 'yes'\]"):
+            qr.ActiveLearner(Odd(), X, labels=KNOWN, score="bald").ask()
+
+    @pytest.mark.parametrize("kind", [OneVsRestClassifier, type("Mine", (OneVsRestClassifier,), {})])
+    def test_members_that_tell_two_groups_apart_are_no_committee(self, kind):
+        with pytest.raises(
+            TypeError, match="in which each member tells all classes apart, got " + kind.__name__
+        ):
+            qr.ActiveLearner(kind(GaussianNB()), X, score="bald")
+        learner = qr.ActiveLearner(kind(GaussianNB()), X, labels=KNOWN, strategy=lambda c: c.pick("bald"))
+        with pytest.raises(TypeError, match="in which each member tells all classes apart"):
+            learner.ask()
+        assert len(qr.ActiveLearner(kind(GaussianNB()), X, labels=KNOWN).ask()) == 10
+
+    def test_one_against_one_has_no_variance(self):
+        with pytest.raises(TypeError, match=r'OneVsOneClassifier\.predict: the score "variance" needs'):
+            qr.ActiveLearner(OneVsOneClassifier(GaussianNB()), X, score="variance")
+
     @pytest.mark.parametrize(
         ("model", "error", "message"),
         [
@@ -254,6 +293,13 @@ class TestCommittees:
     def test_what_is_no_list_of_models_is_named(self, model, error, message):
         with pytest.raises(error, match=message):
             qr.ActiveLearner(model, X)
+
+
+def test_a_stack_has_its_methods_after_the_fit():
+    stack = StackingClassifier([("a", GaussianNB())], cv=2)
+    assert np.isfinite(qr.ActiveLearner(stack, X, labels=KNOWN).ask().scores).all()
+    stack = StackingRegressor([("a", Ridge()), ("b", LinearRegression())], cv=2)
+    assert np.isfinite(qr.ActiveLearner(stack, X, labels=SOME, score="variance").ask().scores).all()
 
 
 def test_columns_are_those_of_the_classes():

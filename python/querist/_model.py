@@ -54,8 +54,11 @@ class CheckedModel:
         if isinstance(model, type):
             raise TypeError(f"{prefix}model: expected an instance, got the class {model.__name__}")
         self.model = model
-        self.classifies = hasattr(model, "fit") and hasattr(model, "predict_proba")
-        self.regresses = hasattr(model, "fit") and hasattr(model, "predict") and not self.classifies
+        # A stack has its methods only when it is fitted, but its class has them.
+        methods = model if hasattr(model, "predict") or not hasattr(model, "fit") else type(model)
+        gives_proba = hasattr(model, "predict_proba") or hasattr(methods, "predict_proba")
+        self.classifies = hasattr(model, "fit") and gives_proba
+        self.regresses = hasattr(model, "fit") and hasattr(methods, "predict") and not gives_proba
         self.trainable = self.classifies or self.regresses
         if self.trainable:
             self.name = f"{prefix}{kind}.predict{'_proba' if self.classifies else ''}"
@@ -110,13 +113,13 @@ class CheckedModel:
                     f"got shape {proba.shape}"
                 )
             return proba
+        ensemble, classes = self._ensemble(X, "predict_proba"), cast(Any, self.classes).tolist()
+        places = self._places([member for member, _ in ensemble], classes)
         parts = []
-        for at, (member, rows) in enumerate(self._ensemble(X, "predict_proba")):
+        for at, (member, rows) in enumerate(ensemble):
             name = f"{self.name}: member {at}"
             part = as_array(_checked(member.predict_proba(rows), n, name, functions=False, least=1), name)
-            # An ensemble numbers the classes for its members: what they have seen are places in its own.
-            places = np.asarray(getattr(member, "classes_", np.arange(len(cast(Any, self.classes)))))
-            parts.append(aligned(part, places.astype(np.int64), len(cast(Any, self.classes)), name))
+            parts.append(aligned(part, places[at], len(classes), name))
         return np.stack(parts)
 
     def check_members(self) -> None:
@@ -176,7 +179,11 @@ class CheckedModel:
     def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:
         """Give the fitted members of a forest or of bagging, each with the columns of `X` that it sees."""
         members = getattr(self.model, "estimators_", None)
-        if members is None or not all(hasattr(member, method) for member in members):
+        if not (
+            members is not None
+            and _may_have_members(self.model)
+            and all(hasattr(member, method) for member in members)
+        ):
             raise TypeError(self._no_members())
         # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
         rows = np.asarray(X) if hasattr(X, "columns") else X
@@ -185,10 +192,20 @@ class CheckedModel:
             return [(member, rows) for member in members]
         return [(member, rows[:, seen]) for member, seen in zip(members, columns, strict=True)]
 
+    def _places(self, members: Sequence[Any], classes: list[Any]) -> list[NDArray[np.int64]]:
+        """Give for each member where its own classes are among those of the ensemble."""
+        numbers = range(len(classes))
+        seen = [label_array(getattr(member, "classes_", numbers)).tolist() for member in members]
+        # Most ensembles number the classes for their members, but boosting gives them as they are.
+        for known in (dict(zip(numbers, numbers, strict=True)), dict(zip(classes, numbers, strict=True))):
+            if all(label in known for labels in seen for label in labels):
+                return [np.array([known[label] for label in labels], np.int64) for labels in seen]
+        raise TypeError(f"{self._no_members()}, whose members tell other classes apart: {seen[0]}")
+
     def _no_members(self) -> str:
         return (
-            f"{self.name}: a score of a committee needs a list of models, a forest or a bagging "
-            f"ensemble, got {type(self.model).__name__}"
+            f"{self.name}: a score of a committee needs a list of models, a forest or a bagging ensemble, "
+            f"in which each member tells all classes apart, got {type(self.model).__name__}"
         )
 
     def _no_variance(self) -> str:
@@ -199,7 +216,10 @@ class CheckedModel:
 
 
 def _may_have_members(model: Any) -> bool:
-    """Tell whether a fit may bring `estimators_`: of scikit-learn's own models their parameters tell."""
+    """Tell whether a fit may bring a committee: of scikit-learn's own models their parameters tell."""
+    # One against the rest, or against one other: each member tells two groups of classes apart.
+    if any(base.__module__ == "sklearn.multiclass" for base in type(model).__mro__):
+        return False
     if hasattr(model, "estimators_") or type(model).__module__.partition(".")[0] != "sklearn":
         return True
     return any("estimator" in name for name in model.get_params(deep=False))
