@@ -10,6 +10,7 @@ import sys
 
 import child
 import numpy as np
+import pandas as pd
 import pytest
 import querist as qr
 import scipy.sparse
@@ -17,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from querist._event_text import event_of, event_text, label_of, label_value
 from querist._events import Released
+from querist._pool import Pool
+from querist._settings import campaign_settings
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
@@ -244,6 +247,68 @@ class TestAgreement:
         if kind != "objects":
             with pytest.raises(qr.JournalError, match="X rows"):
                 resume(path, model, made(X + 1))
+
+
+class Thing:
+    """Without words of its own: they hold its address."""
+
+
+def odd_pools():
+    """Rows that differ from process to process in words alone, and a change of them."""
+    deep = np.array([Thing(), "a"], object)
+    wide, other = np.zeros((2, 6000))
+    other[3000] = 1
+    return {
+        "objects": ([("a", Thing())] * 5, [("b", Thing())] * 5),
+        "sets": ([{"tags": {f"{i}" for i in order}} for order in (range(9), range(8, -1, -1))], [{}, {}]),
+        "object arrays": ([deep] * 5, [deep[:1]] * 5),
+        "long arrays": ([wide, wide], [wide, other]),
+        "a frame": (
+            pd.DataFrame({"a": [Thing(), [1.5], "b"], "n": [1, 2, 3]}),
+            pd.DataFrame({"a": [Thing(), [1.6], "b"], "n": [1, 2, 3]}),
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", odd_pools())
+def test_a_pool_is_known_by_its_values_not_by_their_words(kind, path):
+    def model(rows):
+        return np.full((len(rows), 2), 0.5)
+
+    qr.ActiveLearner(model, odd_pools()[kind][0], journal=path).close()
+    keep = odd_pools()  # at other addresses
+    with np.printoptions(precision=1, threshold=3, legacy="1.25"):
+        qr.ActiveLearner.resume(model, keep[kind][0], journal=path).close()
+    with pytest.raises(qr.JournalError, match="X rows"):
+        qr.ActiveLearner.resume(model, keep[kind][1], journal=path)
+
+
+A = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    ("pool", "fingerprint"),
+    [
+        (A, "fc9b80fc2698b1dd56513922f2d242d9"),
+        (scipy.sparse.csr_matrix(A), "f97aa62233dc5e64a728813202368635"),
+        (pd.DataFrame({"a": A[:, 0], "b": list("abcdef")}), "9c1f278bf119e5e01245198ba00409be"),
+        ([1, 2.5, -3, np.inf, True, 1e300], "c2c2a8df445a1322a81c9c8ec84bd911"),
+        (["a", "b\n", "ü'", "", "\\", '"'], "a2981049b3844454f8b70b6f9b365f97"),
+        ([(f"a{i}", i, None, (i,), (), []) for i in range(6)], "8bd35be4b2b8288b81e5f3cd59cc6408"),
+        ([{"text": "a", "n": i, "more": [1, {}]} for i in range(6)], "ed00943bb489586762f14938fbba75c4"),
+    ],
+    ids=str,
+)
+def test_a_journal_of_before_knows_its_pool(pool, fingerprint):
+    assert campaign_settings(Pool(pool), {})["X rows"] == fingerprint
+
+
+def test_sparse_features_are_known_again(path):
+    features = scipy.sparse.coo_array(X)
+    begin(path, embed=features, strategy="core_set").close()
+    resume(path, embed=features, strategy="core_set").close()
+    with pytest.raises(qr.JournalError, match="embed: "):
+        resume(path, embed=2 * features, strategy="core_set")
 
 
 class TestCost:

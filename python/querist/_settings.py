@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._arrays import as_array
+from querist._arrays import as_array, is_sparse
 from querist._event_text import label_value
 from querist._pool import Pool
 from querist._protocols import Label
@@ -58,8 +58,8 @@ def _setting(given: Any) -> Any:
         return [_setting(one) for one in given]
     if callable(given) or hasattr(given, "fit"):
         return getattr(given, "__qualname__", type(given).__qualname__)
-    array = as_array(given, "array")
-    return f"{array.dtype} {array.shape} {_hash(array[_sample(len(array))])}"
+    array = given.tocsr() if is_sparse(given) else as_array(given, "array")
+    return f"{array.dtype} {array.shape} {_hash(array[_sample(array.shape[0])])}"
 
 
 def _sample(n: int) -> NDArray[np.int64]:
@@ -71,7 +71,7 @@ def _hash(rows: Any) -> str:
         parts = [np.asarray(part) for part in (rows.data, rows.indices, rows.indptr)]
         content = b"".join(part.tobytes() for part in parts)
     elif hasattr(rows, "iloc"):
-        content = rows.to_csv(index=False).encode()
+        content = rows.apply(_column).to_csv(index=False).encode()
     elif hasattr(rows, "write_csv"):
         content = rows.write_csv().encode()
     elif hasattr(rows, "dtype") and rows.dtype != object:
@@ -81,7 +81,55 @@ def _hash(rows: Any) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def _column(cells: Any) -> Any:
+    """Give a column of a data frame, with the text of each cell that is no plain value."""
+    if cells.dtype != object:
+        return cells
+    wordless: Any = object.__repr__  # but for the address
+    unfit = [isinstance(cell, CONTAINERS) or type(cell).__repr__ is wordless for cell in cells]
+    return cells.where(~np.array(unfit), cells.map(_text)) if any(unfit) else cells
+
+
+# As numpy prints by default, and as the rows of journals were printed that began without these options.
+PRINTED: dict[str, Any] = {
+    "precision": 8,
+    "threshold": 1000,
+    "edgeitems": 3,
+    "linewidth": 75,
+    "suppress": False,
+    "nanstr": "nan",
+    "infstr": "inf",
+    "sign": "-",
+    "floatmode": "maxprec",
+    "legacy": False,
+}
+CONTAINERS = (list, tuple, dict, set, frozenset, np.ndarray)
+
+
 def _text(row: Any) -> str:
-    # The words of any other object may hold its address.
-    plain = isinstance(row, str | bytes | int | float | list | tuple | dict | np.ndarray)
-    return repr(row) if plain else type(row).__qualname__
+    """Give the words of plain values, whatever order a set has or how numpy is told to print."""
+    match row:
+        case np.generic():
+            words = f"np.{type(row).__name__}({row.item()!r})"
+        case None | str() | bytes() | int() | float() | complex():
+            words = repr(row)
+        case list():
+            words = f"[{_texts(row)}]"
+        case tuple():
+            words = f"({_texts(row)}{',' if len(row) == 1 else ''})"
+        case dict():
+            words = f"{{{', '.join(f'{_text(key)}: {_text(value)}' for key, value in row.items())}}}"
+        case set() | frozenset():
+            words = f"{{{', '.join(sorted(map(_text, row)))}}}"
+        case np.ndarray() if row.size <= PRINTED["threshold"]:
+            with np.printoptions(**PRINTED, formatter={"object": _text}):
+                words = repr(row)
+        case np.ndarray():
+            words = f"{row.dtype} {row.shape} {_hash(row)}"
+        case _:  # the words of any other object may hold its address
+            words = type(row).__qualname__
+    return words
+
+
+def _texts(values: Iterable[Any]) -> str:
+    return ", ".join(map(_text, values))
