@@ -54,6 +54,16 @@ def test_a_name_is_what_its_functions_give(name):
     same(asked(strategy=name), EXPECTED[name]())
 
 
+@pytest.mark.parametrize("name", ["margin", "badge"])
+def test_answered_rows_need_not_be_valid(name):
+    spoilt = PROBA.copy()
+    spoilt[LABELED] = np.nan
+    assert asked(lambda _: spoilt, strategy=name).indices.tolist() == asked(strategy=name).indices.tolist()
+    spoilt[4] = 0.9
+    with pytest.raises(ValueError, match="row 4"):
+        asked(lambda _: spoilt, strategy=name)
+
+
 @pytest.mark.parametrize("name", ["bald", "vote_entropy", "consensus_margin"])
 def test_a_committee_by_its_name(name):
     scores = qr.committee_scores(MEMBERS, [name])[name]

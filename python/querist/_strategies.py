@@ -16,6 +16,7 @@ from querist._picks import Picks
 from querist._protocols import Score
 from querist._quota import Groups, Limits
 from querist._scan import OF_COMMITTEES, OF_ROWS, check_score
+from querist._scores import entropy
 
 if TYPE_CHECKING:
     from querist._context import Context
@@ -75,6 +76,16 @@ def _power(context: Context) -> Picks:
     return select.power(possible.scores, possible.k, seed=context.seed, **possible.open)
 
 
+def _badge(context: Context) -> Picks:
+    proba = context.proba
+    # The function takes valid rows alone, but one that cannot be asked about need not be valid.
+    unfit = ~context.available & np.isnan(entropy(proba, invalid="nan"))
+    if unfit.any():
+        proba = proba.copy()
+        proba[unfit] = 1 / proba.shape[1]
+    return select.badge(proba, context.features, context.k, seed=context.seed, **context.open)
+
+
 def _covered(scores: NDArray[Any] | None) -> Any:
     """Give what each row counts for where it is to be covered: one without a score, nothing."""
     return None if scores is None else np.where(np.isnan(scores), 0, scores)
@@ -88,7 +99,7 @@ SELECTIONS: dict[str, Pick] = {
     "k_means_pp": lambda c: select.k_means_pp(
         c.features, c.k, labeled=c.taken, weights=c.weights, seed=c.seed, **c.open
     ),
-    "badge": lambda c: select.badge(c.proba, c.features, c.k, seed=c.seed, **c.open),
+    "badge": _badge,
     "facility_location": lambda c: select.facility_location(
         c.features, c.k, weights=_covered(c.weights), labeled=c.taken, **c.open
     ),
