@@ -175,10 +175,25 @@ def test_classes_have_keys(monkeypatch, capsys, classes, choices):
     assert printed.splitlines()[1] == f"[1/3]  {choices}  s skip  u undo  q quit > "
 
 
+@pytest.mark.parametrize("kind", [np.array, iter, tuple])
+def test_classes_may_be_any_labels_to_go_over(monkeypatch, capsys, kind):
+    told = dialogue(monkeypatch, capsys, oracle.Prompt(kind(["cat", "dog"])), ["2", "q"])[0]
+    assert told == [(7, "dog")]
+    assert type(told[0][1]) is str
+
+
+@pytest.mark.parametrize("classes", ["cat", 2, None])
+def test_classes_that_are_no_labels_are_an_error(classes):
+    with pytest.raises(TypeError, match="classes: expected labels, or a mapping of key to label, got"):
+        oracle.Prompt(classes)
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
         ([], "expected at least one, got none"),
+        (np.array([]), "expected at least one, got none"),
+        ({1: "one"}, "expected a key to type .* got 1"),
         ({"s": "sloth"}, "not s, u or q, got 's'"),
         ({"": "nothing"}, "got ''"),
         ({" a": "cat"}, "got ' a'"),
@@ -297,6 +312,15 @@ def test_a_run_tells_each_answer_as_it_comes():
     rounds = list(learner.run(one_by_one))
     assert [round.n_labels for round in rounds] == [4, 8, 10]
     assert [label for _, label in seen] == ["cat"] * 10
+
+
+@pytest.mark.parametrize("answer", [3, "no", b"no", (1, "cat", 0.5)])
+def test_an_iterator_of_what_are_no_pairs_is_named(answer):
+    learner = a_learner()
+    with pytest.raises(TypeError, match="oracle: expected an iterator of pairs") as raised:
+        list(learner.run(lambda indices, _: (answer for _ in indices)))
+    assert f"got one that gives {answer!r};" in str(raised.value)
+    assert learner.labels == {}
 
 
 def test_an_oracle_that_ends_early_ends_the_run_with_the_batch_open():

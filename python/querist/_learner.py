@@ -645,7 +645,14 @@ class ActiveLearner:
     def _tell_each(self, batch: Batch, answers: Iterator[tuple[int, Label]]) -> bool:
         """Tell answers as they come, and whether there was one for each item."""
         told = set()
-        for index, label in answers:
+        for answer in answers:
+            try:  # a text of two letters is a label, and no pair
+                index, label = () if isinstance(answer, str | bytes) else answer
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"oracle: expected an iterator of pairs (index, label), got one that gives {answer!r}; "
+                    "labels alone are to come as a sequence, such as list(answers)"
+                ) from error
             self.tell(batch.only(batch.indices == index), [label])
             told.add(index)
         return told.issuperset(batch.indices.tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Prompt:
 
     Parameters
     ----------
-    classes : sequence of labels, or mapping of key to label
+    classes : labels, or mapping of key to label
         What there is to choose from. Labels of one or two characters are their own keys; otherwise the keys
         are 1, 2, 3 and so on. A mapping brings its keys.
     show : callable, optional
@@ -36,6 +36,8 @@ class Prompt:
 
     Raises
     ------
+    TypeError
+        If the classes are a text, or nothing to go over.
     ValueError
         If there are no classes, or a key cannot be typed or is `s`, `u` or `q`.
 
@@ -62,7 +64,7 @@ class Prompt:
 
     def __init__(
         self,
-        classes: Sequence[Label] | Mapping[str, Label],
+        classes: Iterable[Label] | Mapping[str, Label],
         *,
         show: Callable[[int], object] | None = None,
     ) -> None:
@@ -112,19 +114,22 @@ class Prompt:
             print(f"expected one of the keys, got {typed!r}")
 
 
-def _keys(classes: Sequence[Label] | Mapping[str, Label]) -> dict[str, Label]:
+def _keys(classes: Iterable[Label] | Mapping[str, Label]) -> dict[str, Label]:
     commands = {command.value for command in _Command}
-    if not classes:
+    if isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
+        raise TypeError(f"classes: expected labels, or a mapping of key to label, got {classes!r}")
+    listed = classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
+    if not listed:
         raise ValueError("classes: expected at least one, got none")
     if isinstance(classes, Mapping):
         for key in classes:
-            if not key or key != key.strip() or key in commands:
+            if not isinstance(key, str) or not key or key != key.strip() or key in commands:
                 raise ValueError(f"classes: expected a key to type that is not s, u or q, got {key!r}")
         return dict(classes)
-    own = {str(label): label for label in classes}
-    if len(own) == len(classes) and all(0 < len(text) <= 2 for text in own) and not own.keys() & commands:
+    own = {str(label): label for label in listed}
+    if len(own) == len(listed) and all(0 < len(text) <= 2 for text in own) and not own.keys() & commands:
         return own
-    return {str(number): label for number, label in enumerate(classes, 1)}
+    return {str(number): label for number, label in enumerate(listed, 1)}
 
 
 def _choice(key: str, meaning: Label) -> str:
