@@ -18,6 +18,7 @@ from querist._simulation import Curve, Simulation
 from scipy import sparse, stats
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import f1_score, get_scorer
 from sklearn.naive_bayes import GaussianNB
 
@@ -345,6 +346,28 @@ def test_a_campaign_is_drawn_as_it_went():
     assert accuracy.get_ydata().tolist() == [round.metrics["accuracy"] for round in learner.history]
     last = {line.get_label(): line.get_ydata()[-1] for line in asked.get_lines()}
     assert last == {"0": 49, "1": 50, "2": 50, "abstained": 1}
+
+
+def test_what_are_no_classes_or_too_many_is_one_line():
+    def asked(learner, answers):
+        list(learner.run(qr.oracle.Known(answers), stop=qr.stop.MaxRounds(1)))
+        (line,) = learner.plot().axes[1].get_lines()
+        return line.get_label(), line.get_ydata().tolist()
+
+    numbers = (X[:, 0] * 10).tolist()
+    forest = RandomForestRegressor(2, random_state=0)
+    assert asked(qr.ActiveLearner(forest, X, score="variance"), numbers) == ("labelled", [10])
+    assert asked(qr.ActiveLearner(GaussianNB(), X, batch_size=30), list(range(150))) == ("labelled", [30])
+
+
+def test_any_label_is_named_in_the_picture(tmp_path):
+    labels = ["$\\bad$", "_hidden", "", "plain", ("a", 1)]
+    learner = qr.ActiveLearner(lambda rows: np.full((len(rows), 2), 0.5), X, batch_size=5)
+    learner.tell(learner.ask(), labels)
+    figure = learner.plot()
+    figure.savefig(tmp_path / "curve.png")
+    named = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert named == ["$\\bad$", "'_hidden'", "''", "plain", "('a', 1)"]
 
 
 def test_no_history_is_no_picture():

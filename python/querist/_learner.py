@@ -412,6 +412,8 @@ class ActiveLearner:
     def plot(self) -> Figure:
         """Draw the metrics, and the answers of each class so far, against the labels in hand.
 
+        More than 20 classes are one line, and so are the numbers of a regressor.
+
         Returns
         -------
         Figure
@@ -434,7 +436,7 @@ class ActiveLearner:
         """
         from querist._plot import learning_curve
 
-        return learning_curve(self.history)
+        return learning_curve(self.history, by_class=not self._model.regresses)
 
     def ask(self, k: int | None = None, *, annotator: Label | None = None) -> Batch:
         """Lease the items to label next, after fitting the model if it is time to.

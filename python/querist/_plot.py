@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from querist._protocols import Label
 from querist._rounds import ABSTAIN, Round
 from querist._simulation import Simulation
 
@@ -15,16 +16,19 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; grey is for the baseline.
 GREY = "#7f7f7f"
+MANY = 20  # classes, more than which a legend has no room for
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
 
 
-def learning_curve(history: Sequence[Round]) -> Figure:
+def learning_curve(history: Sequence[Round], *, by_class: bool = True) -> Figure:
     """Draw metrics, and the answers of each class so far, against the labels in hand.
 
     Parameters
     ----------
     history : sequence of Round
         The rounds of a learner, at least one.
+    by_class : bool, default True
+        Whether labels are classes, not numbers; both these and more than 20 classes are drawn as one line.
 
     Returns
     -------
@@ -57,12 +61,16 @@ def learning_curve(history: Sequence[Round]) -> Figure:
             label=name,
         )
     at = [round.n_labels for round in history]
-    for label in dict.fromkeys(label for round in history for label in round.labels):
-        asked = np.cumsum([round.labels.count(label) for round in history])
+    classes = {label for round in history for label in round.labels if label is not ABSTAIN}
+    apart = by_class and len(classes) <= MANY
+    # None, which is no label, for all of them.
+    answers = [[label if apart or label is ABSTAIN else None for label in round.labels] for round in history]
+    for label in dict.fromkeys(label for round in answers for label in round):
+        asked = np.cumsum([round.count(label) for round in answers])
         if label is ABSTAIN:
             below.plot(at, asked, marker=".", label="abstained", color=GREY, linestyle="--")
         else:
-            below.plot(at, asked, marker=".", label=str(label))
+            below.plot(at, asked, marker=".", label="labelled" if label is None else _name(label))
     above.set(ylabel="metric")
     below.set(ylabel="answers", xlabel="labels")
     for axes in (above, below):
@@ -93,8 +101,15 @@ def _figure(size: tuple[int, int]) -> Figure:
     return Figure(figsize=size, dpi=150, layout="constrained")
 
 
+def _name(label: Label) -> str:
+    """Give the text of a label; matplotlib leaves out of a legend what is empty or begins with _."""
+    text = str(label)
+    return repr(text) if text == "" or text.startswith("_") else text
+
+
 def _finish(axes: Any) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        for text in axes.legend(frameon=False).get_texts():
+            text.set_parse_math(False)  # a name with dollars is no formula
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
