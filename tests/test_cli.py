@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import importlib.util
+import os
 import re
 import runpy
 import subprocess
@@ -128,6 +129,19 @@ def test_ctrl_c_ends_a_command_with_its_own_code(monkeypatch):
     assert _cli.main(["simulate", "iris"]) == 130
 
 
+def test_a_reader_that_has_read_enough_ends_a_command(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert _cli.main(["info"]) == 141
+
+
+def test_a_strategy_that_the_model_cannot_serve_is_named(capsys):
+    assert _cli.main(["simulate", "iris", "--strategies", "bald", "--jobs", "1"]) == 1
+    assert capsys.readouterr().err.startswith("querist simulate: Pipeline.predict_proba: a score of a comm")
+
+
 def test_python_runs_the_module_as_the_command(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["querist", "info"])
     with pytest.raises(SystemExit) as raised:
@@ -184,6 +198,7 @@ def test_simulate_reads_files(name, in_tmp_path):
         ("gone.csv", None, "No such file"),
         ("a.csv", "a,b\n1,x\nfew,y\n", "a.csv, row 3: expected numbers beside 'b', got ['few', 'y']"),
         ("a.csv", "a,b,c\n1,2,x\n1,2\n", "a.csv, row 3: expected 3 cells, got 2"),
+        ("a.csv", "a,b\n", "X: expected at least one row, got none"),
         ("a.csv", "a,b\n1,x\n", "target: expected one of ['a', 'b'], got 'label'"),
     ],
 )

@@ -158,6 +158,8 @@ def test_margin_saves_labels_on_digits():
     ("arguments", "message"),
     [
         ({"y": [0, 1]}, "y: expected one label for each of the 150 rows of X, got 2"),
+        ({"y": Y[:, None]}, r"y: expected labels of shape \(n,\), got shape \(150, 1\); pass one column"),
+        ({"X": [], "y": []}, "X: expected at least one row, got none"),
         ({"strategies": []}, "strategies: expected at least one, got none"),
         ({"strategies": ["marjin"]}, "strategy: expected .* got 'marjin'"),
         ({"seeds": 0}, "seeds: expected at least one, got none"),
@@ -184,6 +186,8 @@ def test_arguments_that_cannot_work_are_named(arguments, message):
     [
         ({"seeds": "a"}, "seeds: expected how many or the seeds, got 'a'"),
         ({"strategies": "margin"}, "strategies: expected a sequence of names or a mapping, got 'margin'"),
+        ({"strategies": ["margin", len]}, r"strategies\[1\]: expected a name, got builtin_function.*; give"),
+        ({"strategies": {1: "margin"}}, "strategies: expected text for names, got 1"),
         ({"strategies": {"a": 3}}, r"strategies\['a'\]: expected a name or keyword arguments, got int"),
     ],
 )
@@ -252,6 +256,20 @@ def test_labels_to_reach_a_share_of_the_full_data(simulation):
     assert simulation.saved("margin", 0.9) == pytest.approx(1 - 30 / 40)
     assert simulation.saved("margin", 0.9, baseline="margin") == 0
     assert math.isnan(simulation.saved("margin", 0.95))
+
+
+def test_a_share_of_a_metric_below_0_is_short_of_it_by_the_rest():
+    curves = (curve("margin", 0, [10, 20, 30], [-0.4, -0.21, -0.2]),)
+    simulation = Simulation("neg_log_loss", curves, {0: -0.2})
+    assert simulation.labels_to_reach("margin", 1).tolist() == [30]
+    assert simulation.labels_to_reach("margin", 0.9).tolist() == [20]
+    assert simulation.labels_to_reach("margin", 0.96).tolist() == [30]
+
+
+def test_a_metric_that_is_nan_is_no_tie():
+    values = {"random": (0.5, 0.5, 0.5), "margin": (math.nan, 0.5, 0.9)}
+    curves = [curve(name, seed, [10], [value]) for name in values for seed, value in enumerate(values[name])]
+    assert Simulation("f1", tuple(curves), dict.fromkeys(range(3), 1.0)).compare("margin")[:3] == (1, 1, 0)
 
 
 def test_areas_are_over_what_all_curves_have(simulation):

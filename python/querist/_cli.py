@@ -19,29 +19,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the given arguments, by default the process's; give its exit code.
 
     0 is success, 1 a journal or data that cannot be used, 2 a wrong argument or a missing extra, 130 an end
-    by Ctrl-C.
+    by Ctrl-C, 141 one by a reader of the output that has read enough.
     """
     arguments = _parser().parse_args(argv)
+    try:
+        code = _run(arguments)
+        print(end="", flush=True)  # here, where an error of it can be told
+    except KeyboardInterrupt:
+        return 130  # what a shell gives a command that Ctrl-C ended
+    except BrokenPipeError:  # as of `querist journal export run.db | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush fails again
+        return 141  # what a shell gives a command that such an end has killed
+    except (OSError, TypeError, ValueError) as error:
+        print(f"querist {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "info":
         return _info()
     if arguments.command == "journal":
         return journal_command(arguments)
     if not _has_extra(arguments.command):
         return 2
-    try:
-        if arguments.command == "demo":
-            from querist._demo import demo
+    if arguments.command == "demo":
+        from querist._demo import demo
 
-            demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
-        else:
-            from querist import _simulate_command
+        demo(n_seeds=arguments.seeds, png=arguments.png, quick=arguments.quick)
+    else:
+        from querist import _simulate_command
 
-            _simulate_command.run(arguments)
-    except KeyboardInterrupt:
-        return 130  # what a shell gives a command that Ctrl-C ended
-    except (OSError, ValueError) as error:
-        print(f"querist {arguments.command}: {error}", file=sys.stderr)
-        return 1
+        _simulate_command.run(arguments)
     return 0
 
 

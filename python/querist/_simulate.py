@@ -109,10 +109,14 @@ def simulate(
     >>> simulation.band("margin").n_labels[[0, -1]]
     array([10, 60])
     """
+    if len(shape := getattr(y, "shape", (0,))) != 1:
+        raise ValueError(f"y: expected labels of shape (n,), got shape {shape}; pass one column of them")
     labels = y.tolist() if isinstance(y, np.ndarray) else list(y)
     pool = Pool(X)
     if len(labels) != len(pool):
         raise ValueError(f"y: expected one label for each of the {len(pool)} rows of X, got {len(labels)}")
+    if not labels:
+        raise ValueError("X: expected at least one row, got none")
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a share between 0 and 1, got {test_size}")
     if not growth >= 0:
@@ -230,6 +234,8 @@ def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) ->
     if isinstance(strategies, Mapping):
         named = {}
         for name, given in strategies.items():
+            if not isinstance(name, str):
+                raise TypeError(f"strategies: expected text for names, got {name!r}")
             arguments = {"strategy": given} if isinstance(given, str) else given
             if not isinstance(arguments, Mapping):
                 raise TypeError(
@@ -239,6 +245,12 @@ def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) ->
                 raise ValueError(f"strategies[{name!r}]: {min(taken)} is what simulate sets itself")
             named[name] = arguments
         return named
+    for at, name in enumerate(strategies):
+        if not isinstance(name, str):
+            raise TypeError(
+                f"strategies[{at}]: expected a name, got {type(name).__name__}; give another strategy as "
+                '{name: {"strategy": it}}'
+            )
     return {name: {"strategy": name} for name in strategies}
 
 
