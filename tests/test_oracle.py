@@ -55,8 +55,9 @@ def test_a_run_is_refused_before_it_begins_without_a_function(tmp_path, given):
     for wrong in (given, an_exchange(tmp_path)):
         with pytest.raises(TypeError, match=f"oracle: expected .* {type(wrong).__name__}; wrap known labels"):
             learner.run(wrong)
-    with pytest.raises(TypeError, match="stop: expected a function of the rounds so far, got 5"):
-        learner.run(oracle.Known(TEXTS), stop=5)
+    for wrong in (5, qr.stop.MaxLabels):
+        with pytest.raises(TypeError, match=f"stop: expected a function of the rounds so far, got {wrong!r}"):
+            learner.run(oracle.Known(TEXTS), stop=wrong)
 
 
 def test_known_labels_may_be_anything_and_abstain():

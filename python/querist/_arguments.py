@@ -219,6 +219,14 @@ def positive(given: Any, argument: str, unit: str = "") -> int:
     return number
 
 
+def number(given: Any, argument: str) -> float:
+    """Give a number, whatever it is; True is none."""
+    if isinstance(given, bool | np.bool_) or not isinstance(given, int | float | np.integer | np.floating):
+        msg = f"{argument}: expected a number, got {given!r}"
+        raise TypeError(msg)
+    return float(given)
+
+
 def finite(given: Any, argument: str, *, least: str) -> float:
     """Give a finite number that is "above 0", or "0 or more", as `least` says."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, int | float | np.integer | np.floating):

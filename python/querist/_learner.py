@@ -41,6 +41,7 @@ from querist._protocols import (
 )
 from querist._quota import Quota, quota_setting
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
+from querist._rule import check_stop
 from querist._seed import drawn_seed
 from querist._strategies import Cold, Pick, Recipe, Strategy
 from querist._training import Training
@@ -621,8 +622,8 @@ class ActiveLearner:
                 "oracle: expected a function from indices and rows to labels, got "
                 f"{type(oracle).__name__}; wrap known labels in oracle.Known"
             )
-        if not (stop is None or callable(stop)):
-            raise TypeError(f"stop: expected a function of the rounds so far, got {stop!r}")
+        if stop is not None:
+            check_stop(stop)
         return self._rounds(oracle, stop)
 
     def _rounds(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:

@@ -57,6 +57,12 @@ class Rule:
         return self._name
 
 
+def check_stop(rule: StopRule) -> None:
+    """Raise unless it is a function; a class, as of rules, would be true of any rounds."""
+    if not callable(rule) or isinstance(rule, type):
+        raise TypeError(f"stop: expected a function of the rounds so far, got {rule!r}")
+
+
 def when(rule: StopRule) -> Rule:
     """Give a plain function the operators `|` and `&`, with its name for a reason.
 
@@ -71,8 +77,7 @@ def when(rule: StopRule) -> Rule:
     """
     if isinstance(rule, Rule):
         return rule
-    if not callable(rule):
-        raise TypeError(f"stop: expected a function of the rounds so far, got {rule!r}")
+    check_stop(rule)
     name = getattr(rule, "__name__", repr(rule))
     return Rule(name, lambda history: name if rule(history) else None)
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._arguments import positive
+from querist._arguments import number, positive
 from querist._rounds import Round
 from querist._rule import Rule
 
@@ -78,6 +78,7 @@ class StabilizingPredictions(_ModelRule):
     """
 
     def __init__(self, kappa: float = 0.99, window: int = 3) -> None:
+        number(kappa, "kappa")
         window = positive(window, "window", "round")
         pairs = _Successive(lambda before, now, _: _kappa(before, now), window)
 
@@ -134,6 +135,8 @@ class OverallUncertainty(_ModelRule):
     """
 
     def __init__(self, threshold: float) -> None:
+        number(threshold, "threshold")
+
         def why(history: Sequence[Round]) -> str | None:
             uncertainty = history[-1].uncertainty
             return (

@@ -19,9 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from querist._arguments import finite, positive
+from querist._arguments import finite, number, positive
 from querist._rounds import Round
 from querist._rule import Rule, when
 from querist._settled import ClassificationChange, OverallUncertainty, StabilizingPredictions
@@ -143,8 +141,7 @@ class Target(Rule):
     """
 
     def __init__(self, metric: str, value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            raise TypeError(f"value: expected a number, got {value!r}")
+        number(value, "value")
 
         def why(history: Sequence[Round]) -> str | None:
             reached = _metric(history[-1], metric)
@@ -169,6 +166,7 @@ class Plateau(Rule):
 
     def __init__(self, metric: str, *, patience: int, min_delta: float = 0.0) -> None:
         patience = positive(patience, "patience", "round")
+        number(min_delta, "min_delta")
 
         def why(history: Sequence[Round]) -> str | None:
             _metric(history[-1], metric)
