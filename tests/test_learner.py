@@ -570,6 +570,11 @@ class TestArguments:
         with pytest.raises(ValueError, match=r"Faulty\.predict_proba: expected .*\(60, c\),.* " + message):
             qr.ActiveLearner(Faulty(), X, labels=labels).ask()
 
+    @pytest.mark.parametrize("pool", [{"a": [1, 2]}, {1, 2}])
+    def test_a_pool_has_rows_in_order(self, pool):
+        with pytest.raises(TypeError, match="X: expected an array, .* of rows, got " + type(pool).__name__):
+            qr.ActiveLearner(proba, pool)
+
     def test_a_wrong_shape_names_the_function(self):
         def half(rows):
             return PROBA[: len(rows) // 2]

@@ -48,6 +48,22 @@ class TestReasons:
         value = first["entropy"] * first["density"] * first["nearest_labeled"]
         assert first["value"] == pytest.approx(value, rel=1e-6)
 
+    @pytest.mark.parametrize("name", ["rank", "value", "predicted", "picked_by", "density"])
+    def test_a_score_of_ones_own_has_any_name(self, name, tmp_path):
+        def score(proba):
+            return qr.gini(proba)
+
+        score.__name__ = name
+        journal = tmp_path / "run.db"
+        with qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, score=score, journal=journal) as learner:
+            batch = learner.ask(k=3)
+        assert [reason["rank"] for reason in batch.reasons] == [1, 2, 3]
+        assert [reason["picked_by"] for reason in batch.reasons] == ["top_k"] * 3
+        assert [reason[f"{name}_score"] for reason in batch.reasons] == batch.scores.tolist()
+        assert f"{name.replace('_', ' ')} score 0." in batch.explain()
+        with qr.ActiveLearner.resume(GaussianNB(), X, score=score, journal=journal) as learner:
+            assert learner.ask().reasons == batch.reasons
+
     def test_what_is_not_known_is_left_out(self):
         def model(rows):
             return np.tile([0.5, 0.5], (len(rows), 1))

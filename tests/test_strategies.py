@@ -9,6 +9,7 @@ import pytest
 import querist as qr
 from querist._strategies import PRESETS, SELECTIONS
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
 
@@ -288,6 +289,20 @@ class TestFunctions:
             return context.pick("margin")
 
         assert np.isnan(asked(GaussianNB(), labels=None, strategy=strategy).scores).all()
+
+    @pytest.mark.parametrize("wish", ["scores", "proba"])
+    def test_a_function_that_asks_a_model_too_early_is_told(self, wish):
+        def strategy(context):
+            return getattr(context, wish)
+
+        with pytest.raises(NotFittedError) as raised:
+            asked(GaussianNB(), labels=None, strategy=strategy)
+        (note,) = raised.value.__notes__
+        assert note.startswith("context: nothing is fitted in the cold start; ")
+
+    def test_a_part_of_a_batch_has_a_row(self):
+        with pytest.raises(ValueError, match="k: expected at least 1 row, got -1"):
+            asked(strategy=lambda context: context.pick("margin", k=-1))
 
     @pytest.mark.parametrize(
         ("returned", "error", "message"),

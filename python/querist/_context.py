@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._arguments import positive
 from querist._density import density_weighted
 from querist._features import Density, Features
 from querist._labelled import Labelled
@@ -19,6 +20,7 @@ from querist._picks import Picks
 from querist._pool import Pool
 from querist._protocols import Label, Score
 from querist._quota import Groups, Limits
+from querist._reasons import COLUMNS
 from querist._scan import Scan, scan
 from querist._strategies import (
     SELECTIONS,
@@ -55,7 +57,7 @@ class Source:
     def scores(self, score: Score) -> NDArray[Any]:
         """Give the scores of all rows."""
         if score not in self.scans:
-            self.scans[score] = scan(self.model, self.pool, score, self.available)
+            self.scans[score] = self._scan(score)
         return cast("NDArray[Any]", self.scans[score].scores)
 
     def feature_rows(self) -> NDArray[Any]:
@@ -68,23 +70,38 @@ class Source:
         """Give the probabilities of all rows, of the consensus if there are several models."""
         if self.whole is None:
             parts: list[NDArray[Any]] = []
-            self.scans[None] = scan(self.model, self.pool, None, self.available, keep=parts)
+            self.scans[None] = self._scan(None, parts)
             self.whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return self.whole
 
     def terms(self) -> dict[str, NDArray[Any]]:
         """Give what went into the values of all rows, by name."""
-        named = {_name(score): one.scores for score, one in self.scans.items() if one.scores is not None}
+        named = {_term(score): one.scores for score, one in self.scans.items() if one.scores is not None}
         return named if self.density is None else {**named, "density": self.density}
 
     def outlook(self) -> Scan:
         """Give what a pass of the model over the pool told, if there was one."""
         return next(iter(self.scans.values()), Scan(None, math.nan, None))
 
+    def _scan(self, score: Score | None, keep: list[NDArray[Any]] | None = None) -> Scan:
+        try:
+            return scan(self.model, self.pool, score, self.available, keep)
+        except Exception as error:
+            if self.is_cold:
+                error.add_note(
+                    "context: nothing is fitted in the cold start; a strategy that asks the model is to look "
+                    "at context.is_cold first, or to give context.pick(...), which does"
+                )
+            raise
+
 
 @dataclass
 class Context:
     """What a strategy sees of a campaign when a batch is picked.
+
+    In the cold start, where `is_cold` is true, a model that is yet to be fitted has neither `scores` nor
+    `proba`: a strategy of one's own looks at that first, or gives ``pick("margin")``, or another name, which
+    then picks as the cold start does.
 
     Attributes
     ----------
@@ -214,7 +231,7 @@ class Context:
         >>> learner.ask().indices
         array([1])
         """
-        context = self if k is None else replace(self, k=min(k, self.k))
+        context = self if k is None else replace(self, k=min(positive(k, "k", "row"), self.k))
         if not isinstance(strategy, str):
             self._source.picked_by = _name(strategy)
             return context.checked(strategy(context), strategy)
@@ -311,3 +328,9 @@ class Context:
 
 def _name(given: Any) -> str:
     return given if isinstance(given, str) else str(getattr(given, "__name__", type(given).__name__))
+
+
+def _term(score: Any) -> str:
+    """Give the name of a score among the reasons, which have some of their own."""
+    name = _name(score)
+    return f"{name}_score" if name in COLUMNS else name

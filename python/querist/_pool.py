@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def row_count(X: Any) -> int:
     shape = getattr(X, "shape", None)
     if shape:  # before len, which a sparse matrix does not have
         return int(shape[0])
-    if shape is None and hasattr(X, "__len__"):
+    if shape is None and hasattr(X, "__len__") and not isinstance(X, Mapping | Set):
         return len(X)
     raise TypeError(f"X: expected an array, a data frame or a sequence of rows, got {type(X).__name__}")
 

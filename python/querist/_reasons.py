@@ -17,6 +17,8 @@ Reason: TypeAlias = Mapping[str, Any]
 # on two cores that made the next pass of querist's own threads five times as long.
 SMALL = 2**17
 
+COLUMNS = ("rank", "picked_by", "value", "density", "predicted", "nearest_labeled", "nearest_picked")
+
 
 class Reasons:
     """The reasons of a batch, or what makes them: most batches are never asked for theirs."""
