@@ -262,6 +262,7 @@ def odd_pools():
         "objects": ([("a", Thing())] * 5, [("b", Thing())] * 5),
         "sets": ([{"tags": {f"{i}" for i in order}} for order in (range(9), range(8, -1, -1))], [{}, {}]),
         "object arrays": ([deep] * 5, [deep[:1]] * 5),
+        "numbers of numpy": (list(np.arange(5)), list(np.arange(1, 6))),
         "long arrays": ([wide, wide], [wide, other]),
         "a frame": (
             pd.DataFrame({"a": [Thing(), [1.5], "b"], "n": [1, 2, 3]}),
@@ -293,6 +294,7 @@ A = np.arange(12.0).reshape(6, 2)
         (scipy.sparse.csr_matrix(A), "f97aa62233dc5e64a728813202368635"),
         (pd.DataFrame({"a": A[:, 0], "b": list("abcdef")}), "9c1f278bf119e5e01245198ba00409be"),
         ([1, 2.5, -3, np.inf, True, 1e300], "c2c2a8df445a1322a81c9c8ec84bd911"),
+        (list(np.array(["a", "b"])), "0e080d808c0886bcf0060a16ace1fb1a"),
         (["a", "b\n", "ü'", "", "\\", '"'], "a2981049b3844454f8b70b6f9b365f97"),
         ([(f"a{i}", i, None, (i,), (), []) for i in range(6)], "8bd35be4b2b8288b81e5f3cd59cc6408"),
         ([{"text": "a", "n": i, "more": [1, {}]} for i in range(6)], "ed00943bb489586762f14938fbba75c4"),
