@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import shutil
+import signal
 import sqlite3
 import sys
+import threading
+import time
+from contextlib import contextmanager
 
 import child
 import numpy as np
@@ -16,6 +21,7 @@ import querist as qr
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from querist import _journal
 from querist._event_text import event_of, event_text, label_of, label_value
 from querist._events import Released
 from querist._pool import Pool
@@ -465,6 +471,82 @@ class TestTwoProcesses:
             f"journal {path}: opened before a fork; resume from it in the child",
             "{1: 'cat', 2: 'cow'}",
         ]
+
+
+@contextmanager
+def locked(path):
+    """Another process writes, and does not end."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+class TestInterrupts:
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX")
+    def test_ctrl_c_ends_the_wait_for_another_process(self, path):
+        learner = begin(path)
+        batch = learner.ask()
+        with locked(path):
+            sent = []
+            timer = threading.Timer(
+                0.3, lambda: (sent.append(time.monotonic()), os.kill(os.getpid(), signal.SIGINT))
+            )
+            timer.start()
+            with pytest.raises(KeyboardInterrupt):
+                learner.tell(batch, Y[batch.indices])
+            assert time.monotonic() - sent[0] < 0.2
+        assert learner.labels == resume(path).labels == {}
+        learner.tell(batch, Y[batch.indices])
+        assert learner.labels == resume(path).labels
+        assert learner.n_labels == 4
+
+    def test_a_wait_that_is_too_long_says_what_to_do(self, path, monkeypatch):
+        monkeypatch.setattr(_journal, "PATIENCE", 0.05)
+        learner = begin(path)
+        with locked(path), pytest.raises(qr.JournalError, match=r"run\.db: another .* locked .* end that"):
+            learner.tell([0], ["cat"])
+        learner.tell([0], ["cat"])
+        assert learner.labels == resume(path).labels == {0: "cat"}
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX")
+    def test_ctrl_c_at_any_moment_leaves_all_of_an_event_or_nothing(self, path):
+        source = """
+            import itertools, os, random, signal, sys, threading, time
+            import numpy as np
+            import querist as qr
+
+            def model(rows):
+                return rows
+
+            chance = random.Random(3)
+            pool = np.full((100_000, 2), 0.5)
+            journalled = qr.ActiveLearner(model, pool, journal=sys.argv[1])
+            in_memory = qr.ActiveLearner(model, pool)
+            row = itertools.count()
+            interrupted = 0
+            while interrupted < 400:
+                learner = chance.choice([journalled, in_memory])
+                moment = chance.random() * 1e-3
+                sender = threading.Thread(
+                    target=lambda: (time.sleep(moment), os.kill(os.getpid(), signal.SIGINT))
+                )
+                try:
+                    sender.start()
+                    while True:
+                        learner.tell([next(row)], ["cat"])
+                except KeyboardInterrupt:
+                    interrupted += 1
+                sender.join()
+                assert len(learner.record) == learner.n_labels == len(pool) - learner.n_available
+                if learner is journalled and interrupted % 8 == 0:
+                    again = qr.ActiveLearner.resume(model, pool, journal=sys.argv[1])
+                    assert again.record == learner.record
+                    again.tell([next(row)], ["cow"])  # nobody else is kept out
+                    again.close()
+            print(journalled.n_labels, in_memory.n_labels)
+        """
+        assert min(map(int, child.run(source, str(path)).split())) > 100
 
 
 class TestWrongFiles:

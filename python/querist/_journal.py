@@ -17,18 +17,22 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from time import monotonic, sleep
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from querist._core import __version__
 from querist._event_text import event_of, event_text
 from querist._events import Event
+from querist._interrupts import uninterrupted
 from querist._rounds import JournalError
 
 APPLICATION = 0x71737274  # SQLite's mark for whose file this is: "qsrt"
 SCHEMA = 1
-PATIENCE = 30.0  # seconds to wait while another process writes
+PATIENCE = 30.0  # seconds to wait while another process has the file locked
+STEP = 0.005  # seconds between two tries
 
+T = TypeVar("T")
 Row: TypeAlias = tuple[int, float, str, str, bytes]
 
 
@@ -51,11 +55,12 @@ class Journal:
         self._read = 0  # the number of the last event that is known
         uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         with self._errors():
+            # Without a timeout: SQLite would wait where Ctrl-C cannot reach it.
             self._connection = sqlite3.connect(
-                uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
             )
-            for pragma in ("synchronous=FULL", "fullfsync=1"):
-                self._connection.execute(f"PRAGMA {pragma}").close()
+            pragmas = "PRAGMA synchronous=FULL; PRAGMA fullfsync=1"
+            self._patiently(lambda: self._connection.executescript(pragmas).close())
 
     @classmethod
     def started(
@@ -65,19 +70,9 @@ class Journal:
         texts = [(event.time, *event_text(event)) for event in first]
         journal = cls(path, "rwc")
         try:
+            text = json.dumps({"querist": __version__, "settings": settings})
             with journal._errors():
-                journal._check_empty()  # before a file of another program is touched
-                journal._connection.execute("PRAGMA journal_mode=WAL").close()
-            with journal._errors(), journal._transaction() as connection:
-                journal._check_empty()
-                connection.execute(f"PRAGMA application_id={APPLICATION}")
-                connection.execute(f"PRAGMA user_version={SCHEMA}")
-                connection.execute(
-                    "CREATE TABLE event (number INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, "
-                    "body TEXT NOT NULL, seal BLOB NOT NULL)"
-                )
-                text = json.dumps({"querist": __version__, "settings": settings})
-                journal._insert([(time, "began", text), *texts])
+                journal._patiently(lambda: journal._start([(time, "began", text), *texts]))
         except BaseException:
             journal.close()
             raise
@@ -92,49 +87,48 @@ class Journal:
         journal = cls(path, "rw")
         try:
             with journal._errors():
-                journal._check_kind()
-                row = journal._connection.execute("SELECT * FROM event WHERE number = 1").fetchone()
-                if row is None:
-                    raise JournalError(f"journal {path}: its first event is missing")
-                with journal._damage(1):
-                    journal._accept(row)
-                    body = json.loads(row[3])
-                    journal.began = Began(row[1], body["querist"], body["settings"])
+                journal._patiently(journal._open)
         except BaseException:
             journal.close()
             raise
         return journal
 
-    def news(self) -> list[Event]:
-        """Give the events that are not known yet, from first to last."""
+    def news(self, take: Callable[[Event], None]) -> None:
+        """Hand on the events that are not known yet, from first to last."""
         with self._errors():
-            return self._news()
+            self._patiently(lambda: self._news(take))
 
     def append(
-        self, events: Sequence[Event], overtaken: Callable[[list[Event]], bool]
-    ) -> tuple[list[Event], bool]:
-        """Write the events in one commit, durable when this returns.
+        self,
+        events: Sequence[Event],
+        *,
+        take: Callable[[Event], None],
+        overtaken: Callable[[list[Event]], bool],
+        then: Callable[[], None],
+    ) -> None:
+        """Write the events in one commit, and call `then` when it is on the disk.
 
-        Gives the events that others wrote before them, and whether these were written: they are not if
-        those before have `overtaken` them.
+        `take` is called before with each event that others have written; if these have `overtaken` the
+        events, nothing is written.
         """
         texts = [(event.time, *event_text(event)) for event in events]
-        before = self._read, self._seal
-        try:
-            with self._errors(), self._transaction():
-                others = self._news()
-                if others and overtaken(others):
-                    return others, False
-                self._insert(texts)
-        except BaseException:
-            self._read, self._seal = before  # what others wrote is read again
-            raise
-        return others, True
+
+        def write() -> None:
+            with uninterrupted():
+                with self._transaction():
+                    if overtaken(self._news(take)):
+                        return
+                    last = self._insert(texts)
+                self._read, self._seal = last
+                then()
+
+        with self._errors():
+            self._patiently(write)
 
     def check(self) -> None:
         """Have SQLite look at every page of the file."""
         with self._errors():
-            found = self._connection.execute("PRAGMA integrity_check").fetchall()
+            found = self._patiently(lambda: self._connection.execute("PRAGMA integrity_check").fetchall())
         if found != [("ok",)]:
             raise JournalError(f"journal {self.path}: damaged: {found[0][0]}")
 
@@ -146,6 +140,31 @@ class Journal:
     def __del__(self) -> None:
         with suppress(Exception):
             self.close()
+
+    def _start(self, texts: Sequence[tuple[float, str, str]]) -> None:
+        self._check_empty()  # before a file of another program is touched
+        self._connection.execute("PRAGMA journal_mode=WAL").close()
+        with self._transaction():
+            self._check_empty()
+            self._connection.execute(f"PRAGMA application_id={APPLICATION}")
+            self._connection.execute(f"PRAGMA user_version={SCHEMA}")
+            self._connection.execute(
+                "CREATE TABLE event (number INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, "
+                "body TEXT NOT NULL, seal BLOB NOT NULL)"
+            )
+            last = self._insert(texts)
+        self._read, self._seal = last
+
+    def _open(self) -> None:
+        self._check_kind()
+        row = self._connection.execute("SELECT * FROM event WHERE number = 1").fetchone()
+        if row is None:
+            raise JournalError(f"journal {self.path}: its first event is missing")
+        with self._damage(1):
+            seal = self._seal_of(row)
+            body = json.loads(row[3])
+            self.began = Began(row[1], body["querist"], body["settings"])
+        self._read, self._seal = 1, seal
 
     def _check_empty(self) -> None:
         if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -165,40 +184,63 @@ class Journal:
                 f"({__version__}) reads schema {SCHEMA}"
             )
 
-    def _news(self) -> list[Event]:
+    def _news(self, take: Callable[[Event], None]) -> list[Event]:
         rows = self._connection.execute(
             "SELECT * FROM event WHERE number > ? ORDER BY number", (self._read,)
         ).fetchall()
         events = []
         for row in rows:
             with self._damage(self._read + 1):
-                self._accept(row)
+                seal = self._seal_of(row)
                 events.append(event_of(row[1], row[2], row[3]))
+            with uninterrupted():
+                take(events[-1])
+                self._read, self._seal = row[0], seal
         return events
 
-    def _insert(self, texts: Sequence[tuple[float, str, str]]) -> None:
+    def _insert(self, texts: Sequence[tuple[float, str, str]]) -> tuple[int, bytes]:
+        """Write events, and give the number and the seal of the last."""
         rows: list[Row] = []
-        for time, kind, text in texts:
-            self._read += 1
-            self._seal = _sealed(self._seal, self._read, time, kind, text)
-            rows.append((self._read, time, kind, text, self._seal))
+        seal = self._seal
+        for number, (time, kind, text) in enumerate(texts, self._read + 1):
+            seal = _sealed(seal, number, time, kind, text)
+            rows.append((number, time, kind, text, seal))
         self._connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
+        return self._read + len(rows), seal
 
-    def _accept(self, row: Row) -> None:
+    def _seal_of(self, row: Row) -> bytes:
+        """Give the seal of the next event, or raise if it is broken."""
         number, time, kind, text, seal = row
         if number != self._read + 1 or seal != _sealed(self._seal, number, time, kind, text):
             raise ValueError("its seal is broken")
-        self._read, self._seal = number, seal
+        return seal
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Do what needs the file, again and again while another process has it locked."""
+        end = monotonic() + PATIENCE
+        while True:
+            try:
+                return act()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if monotonic() >= end:
+                    raise JournalError(
+                        f"journal {self.path}: another process has had it locked for {PATIENCE:g} s, such as "
+                        "a database browser, a backup or a learner that hangs; end that one, then try again"
+                    ) from error
+            sleep(STEP)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-            self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+    def _transaction(self) -> Iterator[None]:
+        with uninterrupted():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

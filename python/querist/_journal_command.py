@@ -12,6 +12,7 @@ from typing import Any
 
 from querist._campaign import Campaign
 from querist._event_text import label_value
+from querist._events import Event
 from querist._journal import Began, Journal
 from querist._protocols import Label
 from querist._rounds import JournalError
@@ -58,7 +59,8 @@ def _replayed(journal: Journal) -> tuple[Began, Campaign, int]:
     began = journal.began
     assert began is not None, "an opened journal has begun"
     campaign = Campaign(began.settings["X shape"][0], None, began.time)
-    events = journal.news()
+    events: list[Event] = []
+    journal.news(events.append)
     for event in events:
         campaign.apply(event)
     return began, campaign, 1 + len(events)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from querist._campaign import Campaign
 from querist._events import Asked, Event, Fitted, Told
+from querist._interrupts import uninterrupted
 from querist._rounds import JournalError
 
 if TYPE_CHECKING:
@@ -25,29 +26,36 @@ class Ledger:
 
     def let(self, *events: Event) -> None:
         """Let the events happen, once they are in the journal; or nothing, if others have made them wrong."""
-        if self._journal is not None:
-            others, written = self._journal.append(
-                [*self._unsaved, *events], lambda others: _are_overtaken(events, others)
-            )
-            self._take_over(others)
-            if not written:
-                return
+
+        def happen() -> None:
             self._unsaved = []
-        for event in events:
-            self.campaign.apply(event)
+            for event in events:
+                self.campaign.apply(event)
+
+        if self._journal is None:
+            with uninterrupted():
+                happen()
+        else:
+            self._journal.append(
+                [*self._unsaved, *events],
+                take=self._take_over,
+                overtaken=lambda others: _are_overtaken(events, others),
+                then=happen,
+            )
 
     def let_later(self, event: Event) -> None:
         """Let happen what would happen again by itself; it goes into the journal with the next event."""
-        self.campaign.apply(event)
-        if self._journal is not None:
-            self._unsaved.append(event)
+        with uninterrupted():
+            self.campaign.apply(event)
+            if self._journal is not None:
+                self._unsaved.append(event)
 
     def catch_up(self) -> None:
         """Let happen what other processes have written."""
         if self._is_closed:
             raise JournalError("the learner is closed; resume from its journal")
         if self._journal is not None:
-            self._take_over(self._journal.news())
+            self._journal.news(self._take_over)
 
     def close(self) -> None:
         """Write what is left to write, and close the journal."""
@@ -57,10 +65,9 @@ class Ledger:
             self._journal.close()
             self._is_closed = True
 
-    def _take_over(self, others: Sequence[Event]) -> None:
-        for event in others:
-            self.campaign.apply(event)
-            self.others_fitted |= isinstance(event, Fitted)
+    def _take_over(self, event: Event) -> None:
+        self.campaign.apply(event)
+        self.others_fitted |= isinstance(event, Fitted)
 
 
 def _are_overtaken(events: Sequence[Event], others: Sequence[Event]) -> bool:
