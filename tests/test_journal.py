@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import child
 import numpy as np
@@ -194,10 +195,28 @@ class TestResume:
         learner = begin(path)
         learner.close()
         learner.close()
-        for attempt in (lambda: learner.tell([1], ["cat"]), learner.ask):
+        for attempt in (lambda: learner.tell([1], ["cat"]), learner.ask, learner.fit):
             with pytest.raises(qr.JournalError, match="the learner is closed; resume from its journal"):
                 attempt()
+        learner.close()
         assert learner.labels == {}
+
+    @pytest.mark.parametrize("end", ["stop", "break", "a kill before the fit"])
+    def test_a_target_that_is_met_stays_met(self, path, end):
+        options = {"validation": (X, Y), "labels": dict(zip(range(0, 60, 9), Y[::9], strict=True))}
+        target = qr.stop.Target("accuracy", 0.5)
+        learner = begin(path, **options)
+        if end == "a kill before the fit":
+            batch = learner.ask()
+            learner.tell(batch, Y[batch.indices])
+        for round in learner.run(oracle, stop=target if end == "stop" else None):
+            assert round.metrics["accuracy"] > 0.5
+            break
+        again = resume(path, **options)  # nobody has closed the journal
+        if end != "a kill before the fit":
+            assert again.history[-1].metrics == learner.history[-1].metrics
+        assert list(again.run(oracle, stop=target)) == []
+        assert again.history[-1].metrics["accuracy"] > 0.5
 
 
 class TestAgreement:
@@ -328,10 +347,8 @@ class TestCost:
         for _ in learner.run(oracle, stop=qr.stop.MaxRounds(5)):
             pass
         commits = [statement for statement in statements if statement == "COMMIT"]
-        assert len(commits) == 9, "the first batch was asked before"
-        assert [kind for _, kind, _ in events(path)][-2:] == ["asked", "told"]
-        learner.close()
-        assert [kind for _, kind, _ in events(path)][-1] == "fitted"
+        assert len(commits) == 9 + 1, "the first batch was asked before; at the end the last fit is written"
+        assert [kind for _, kind, _ in events(path)][-3:] == ["asked", "told", "fitted"]
 
     def test_a_commit_waits_for_the_disk(self, path):
         learner = begin(path)
@@ -448,6 +465,46 @@ class TestTwoProcesses:
         assert again.labels == {index: "cat" if index % 2 else "cow" for index in range(N)}
         assert len(again.record) == N
         assert sum(map(len, again.history)) == N
+
+    def test_a_fit_is_of_the_labels_that_it_saw(self, path):
+        options = {"retrain": {"labels": 4}, "labels": {0: "cat", 20: "cow", 40: "dog"}, "validation": (X, Y)}
+        one = begin(path, **options)
+        two = resume(path, **options)
+        batch, late = one.ask(annotator="ann"), two.ask(annotator="bob")
+        one.tell(batch, Y[batch.indices])
+        one.fit()
+        two.tell(late, Y[late.indices])  # before the fit is in the journal
+        one.tell([59], ["dog"])
+        again = resume(path, **options)
+        assert facts(again) == facts(one)
+        assert [bool(round.metrics) for round in again.history] == [True, False]
+        assert again.history[0].n_labels == 7
+        assert again.ask(annotator="cid").ticket == one.ask(annotator="cid").ticket
+
+    def test_the_newest_of_several_fits_counts_in_any_order(self, path):
+        one, two = begin(path, validation=(X, Y)), resume(path, validation=(X, Y))
+        batch = one.ask()
+        one.tell(batch, ["cat", "cat", "cow", "cow"])
+        one.fit()
+        two.tell([59], ["dog"])
+        two.fit()
+        two.close()
+        one.close()  # the older fit is written last
+        again = resume(path, validation=(X, Y))
+        assert facts(again) == facts(one) == facts(two)
+        assert again.history[0].n_labels == 5
+
+    def test_a_fit_of_an_older_version_is_of_the_labels_before_it(self, path):
+        learner = begin(path, validation=(X, Y))
+        batch = learner.ask()
+        learner.tell(batch, ["cat", "cat", "cow", "cow"])
+        learner.fit()
+        before = learner.history[0].metrics
+        learner._ledger._unsaved[0] = replace(learner._ledger._unsaved[0], seen=None)
+        learner.close()
+        again = resume(path, validation=(X, Y))
+        assert again.history[0].metrics == before
+        assert again._campaign.fitted == learner._campaign.fitted
 
     @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
     def test_a_fork_does_not_share_the_file(self, path):

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from querist import _cli
 from querist._event_text import event_of, event_text
-from querist._events import Asked, Fitted, Released, Told
+from querist._events import Asked, Fitted, Released, Seen, Told
 from querist._journal import Journal, _sealed
 from querist._journal_command import journal_command
 from querist._reasons import Reasons
@@ -133,7 +133,8 @@ EVENTS = [
     ),
     Told(2.0, {3: "cat", 1: qr.ABSTAIN}, None, "ticket"),
     Released(3.0, "ticket"),
-    Fitted(4.0, 0.5, {"accuracy": float("nan")}),
+    Fitted(4.0, 0.5, {"accuracy": float("nan")}, Seen(2, 1, 1, 1)),
+    Fitted(4.0, 0.5, {}, None),
 ]
 VALUES = st.recursive(
     st.none()

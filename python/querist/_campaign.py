@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._events import Asked, Event, Fitted, Released, Told
+from querist._events import Asked, Event, Fitted, Released, Seen, Told
 from querist._labelled import Labelled
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Answer, Batch, Round
@@ -23,14 +22,6 @@ class Lease:
     waiting: set[int]
 
 
-class Fit(NamedTuple):
-    """What a fit has seen."""
-
-    changes: int
-    rounds: int
-    answers: int
-
-
 class Campaign:
     """All of a campaign that outlives a process. Only `apply` changes it."""
 
@@ -42,7 +33,8 @@ class Campaign:
         self.n_asked = 0
         self.history: list[Round] = []
         self.changes = 0  # new and revised labels
-        self.fitted: Fit | None = None
+        self.fitted: Seen | None = None  # by the newest fit
+        self._fits: dict[int, tuple[Seen, float]] = {}  # the newest after so many rounds, and its time
         self._latest: dict[int, Answer] = {}
         self._asked_in: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
@@ -88,6 +80,10 @@ class Campaign:
             if lease.asked.expires is not None and lease.asked.expires <= now
         ]
 
+    def seen(self) -> Seen:
+        """Say how much of the campaign a model has seen that is fitted now."""
+        return Seen(len(self.record), self.changes, len(self.labels), len(self.history))
+
     def has_asked(self, ticket: str) -> bool:
         """Tell whether there was a batch with this ticket."""
         return ticket in self._numbers
@@ -125,14 +121,7 @@ class Campaign:
                     if answered.any():
                         self._close(lease.asked, batch.only(answered), event.time)
             case Fitted():
-                self.fitted = Fit(self.changes, len(self.history), len(self.record))
-                if self.history:
-                    self.history[-1] = replace(
-                        self.history[-1],
-                        n_labels=len(self.labels),
-                        fit_seconds=event.seconds,
-                        metrics=event.metrics,
-                    )
+                self._fit(event, event.seen or self.seen())
 
     def _is_news(self, index: int, label: Label, annotator: Label | None) -> bool:
         if label is ABSTAIN and index in self.labels:
@@ -170,6 +159,23 @@ class Campaign:
             if not lease.waiting:
                 del self.leases[ticket]
                 self._close(lease.asked, lease.asked.batch, event.time)
+
+    def _fit(self, event: Fitted, seen: Seen) -> None:
+        # Others may answer and fit before this is in the journal: the order of fits must not matter.
+        if self.fitted is None or self.fitted < seen:
+            self.fitted = seen
+        fit = seen, event.time
+        if self._fits.setdefault(seen.rounds, fit) > fit:
+            return
+        self._fits[seen.rounds] = fit
+        if seen.rounds:
+            last = seen.rounds - 1
+            self.history[last] = replace(
+                self.history[last],
+                n_labels=seen.labels,
+                fit_seconds=event.seconds,
+                metrics=event.metrics,
+            )
 
     def _close(self, asked: Asked, batch: Batch, time: float) -> None:
         if self.history:

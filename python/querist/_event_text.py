@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from querist._events import Asked, Event, Fitted, Released, Told
+from querist._events import Asked, Event, Fitted, Released, Seen, Told
 from querist._protocols import Label
 from querist._reasons import Reason, Reasons
 from querist._rounds import ABSTAIN, Batch
@@ -50,7 +50,8 @@ def event_of(time: float, kind: str, text: str) -> Event:
             return Released(time, body["ticket"])
         case "fitted":
             metrics = {name: float(value) for name, value in body["metrics"].items()}
-            return Fitted(time, body["seconds"], metrics)
+            seen = body.get("seen")
+            return Fitted(time, body["seconds"], metrics, None if seen is None else Seen(*map(int, seen)))
     raise ValueError(f"there is no event {kind!r}")
 
 
@@ -86,7 +87,7 @@ def _body(event: Event) -> dict[str, Any]:
             return {"ticket": event.ticket}
         case Fitted():
             metrics = {name: _number(float(value)) for name, value in event.metrics.items()}
-            return {"seconds": event.seconds, "metrics": metrics}
+            return {"seconds": event.seconds, "metrics": metrics, "seen": event.seen}
 
 
 def _asked(time: float, body: dict[str, Any]) -> Asked:

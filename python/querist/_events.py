@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +48,23 @@ class Released:
     ticket: str
 
 
+class Seen(NamedTuple):
+    """What there was of a campaign when the model was fitted: how much of each."""
+
+    answers: int
+    changes: int  # new and revised labels
+    labels: int
+    rounds: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """The model was fitted on the labels of that moment."""
+    """The model was fitted."""
 
     time: float
     seconds: float
     metrics: Mapping[str, float]
+    seen: Seen | None  # None in older journals: what there was at the event
 
 
 Event: TypeAlias = Asked | Told | Released | Fitted

@@ -322,7 +322,7 @@ class ActiveLearner:
     def close(self) -> None:
         """Write what is left to write and close the journal, if there is one.
 
-        What is asked or told after that is a `JournalError`.
+        What is asked, told or fitted after that is a `JournalError`.
         """
         self._ledger.close()
 
@@ -485,9 +485,8 @@ class ActiveLearner:
         for ticket in self._campaign.expired(now):
             self._ledger.let_later(Released(now, ticket))
         while (batch := self._campaign.waiting(annotator)) is None:
-            if self._training.is_due(self._campaign):
-                self.fit()
-            elif self._ledger.others_fitted and (fitted := self._campaign.fitted):
+            self._fit_if_due()
+            if self._ledger.others_fitted and (fitted := self._campaign.fitted):
                 self._fit_on(self._campaign.labelled_after(fitted.answers))
             asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
             self._ledger.let(asked)  # perhaps in vain, if another process is faster
@@ -575,8 +574,9 @@ class ActiveLearner:
         >>> model.predict([[0.5]]).tolist()
         ['low']
         """
-        fitted = self._campaign.fitted
-        is_new = fitted is None or fitted.changes != self._campaign.changes
+        self._ledger.catch_up()
+        fitted, seen = self._campaign.fitted, self._campaign.seen()
+        is_new = fitted is None or fitted.changes != seen.changes
         if self._training.is_cold(self._campaign) or not (is_new or self._ledger.others_fitted):
             return
         started = perf_counter()
@@ -584,7 +584,7 @@ class ActiveLearner:
         seconds = perf_counter() - started
         if is_new:
             metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
-            self._ledger.let_later(Fitted(self._now(), seconds, metrics))
+            self._ledger.let_later(Fitted(self._now(), seconds, metrics, seen))
         self._callbacks("after_fit", self)
 
     def run(self, oracle: Oracle, *, stop: StopRule | None = None) -> Iterator[Round]:
@@ -627,23 +627,31 @@ class ActiveLearner:
         return self._rounds(oracle, stop)
 
     def _rounds(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
-        with progress_bar(self.n_labels) as show:
-            while not (stop and self.history and stop(self.history)):
-                try:
-                    batch = self.ask()
-                except PoolExhausted:
-                    return
-                n_rounds = len(self.history)
-                answers = oracle(batch.indices, self._pool.take(batch.indices))
-                if not isinstance(answers, Iterator):
-                    self.tell(batch, answers)
-                elif not self._tell_each(batch, answers):
-                    return
-                if self._training.is_due(self._campaign):
-                    self.fit()
-                if len(self.history) > n_rounds:  # not if the lease ran out for another process
-                    show(self.history[-1])
-                    yield self.history[-1]
+        try:
+            with progress_bar(self.n_labels) as show:
+                self._ledger.catch_up()
+                self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
+                while not (stop and self.history and stop(self.history)):
+                    try:
+                        batch = self.ask()
+                    except PoolExhausted:
+                        return
+                    n_rounds = len(self.history)
+                    answers = oracle(batch.indices, self._pool.take(batch.indices))
+                    if not isinstance(answers, Iterator):
+                        self.tell(batch, answers)
+                    elif not self._tell_each(batch, answers):
+                        return
+                    self._fit_if_due()
+                    if len(self.history) > n_rounds:  # not if the lease ran out for another process
+                        show(self.history[-1])
+                        yield self.history[-1]
+        finally:
+            self._ledger.save()
+
+    def _fit_if_due(self) -> None:
+        if self._training.is_due(self._campaign):
+            self.fit()
 
     def _tell_each(self, batch: Batch, answers: Iterator[tuple[int, Label]]) -> bool:
         """Tell answers as they come, and whether there was one for each item."""

@@ -57,11 +57,15 @@ class Ledger:
         if self._journal is not None:
             self._journal.news(self._take_over)
 
+    def save(self) -> None:
+        """Write what is left to write."""
+        if self._unsaved:
+            self.let()
+
     def close(self) -> None:
         """Write what is left to write, and close the journal."""
         if self._journal is not None:
-            if self._unsaved:
-                self.let()
+            self.save()
             self._journal.close()
             self._is_closed = True
 

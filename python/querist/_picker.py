@@ -93,7 +93,7 @@ class Picker:
             batch=Batch(indices, scores, ticket, annotator=annotator, why=why),
             expires=None if lease is None else time + lease,
             score_seconds=perf_counter() - started,
-            uncertainty=outlook.uncertainty,
+            uncertainty=float(outlook.uncertainty),
             predicted_shares=predicted_shares(outlook.predictions, classes),
             predictions=outlook.predictions,
         )
