@@ -466,6 +466,24 @@ class TestTwoProcesses:
         assert len(again.record) == N
         assert sum(map(len, again.history)) == N
 
+    def test_a_lease_that_ran_out_before_a_late_answer_stays_so(self, path):
+        late = []
+
+        def strategy(context):
+            while late:  # while the next batch is picked
+                two.tell(late.pop(), ["cow"], annotator="ann")
+            return context.pick("margin")
+
+        options = {"strategy": strategy, "lease": 1e-9}
+        one = begin(path, **options)
+        two = resume(path, **options)
+        batch = one.ask(annotator="ann")
+        one.tell(batch.indices[:-1], ["cat"] * 3)
+        late.append(batch.indices[-1:])
+        one.ask(annotator="bob")
+        assert [round.labels for round in one.history] == [("cat",) * 3]
+        assert facts(resume(path, **options)) == facts(one) == facts(two)
+
     def test_a_fit_is_of_the_labels_that_it_saw(self, path):
         options = {"retrain": {"labels": 4}, "labels": {0: "cat", 20: "cow", 40: "dog"}, "validation": (X, Y)}
         one = begin(path, **options)

@@ -276,6 +276,23 @@ class TestCallbacks:
             ("after_fit", 2),
         ]
 
+    def test_a_round_that_a_lease_ends_is_told_too(self, clock):
+        class Rounds:
+            def __init__(self):
+                self.ended = []
+
+            def after_round(self, _learner, round):
+                self.ended.append((round.number, round.labels))
+
+        rounds = Rounds()
+        learner = qr.ActiveLearner(proba, X, callbacks=[rounds], batch_size=2, lease=60)
+        learner.tell(learner.ask().indices[:1], ["cat"])
+        clock.now = 61.0
+        batch = learner.ask()
+        assert rounds.ended == [(1, ("cat",))]
+        learner.tell(batch, ["cat", "cow"])
+        assert rounds.ended == [(1, ("cat",)), (2, ("cat", "cow"))]
+
     def test_one_that_raises_before_an_answer_keeps_it_out(self):
         class Veto:
             def before_tell(self, _learner, answers):

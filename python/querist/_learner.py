@@ -481,9 +481,10 @@ class ActiveLearner:
         check_annotator(annotator)
         self._callbacks("before_ask", self)
         self._ledger.catch_up()
-        now = self._now()
-        for ticket in self._campaign.expired(now):
-            self._ledger.let_later(Released(now, ticket))
+        now, n_rounds = self._now(), len(self.history)
+        if expired := self._campaign.expired(now):
+            self._ledger.let(*(Released(now, ticket) for ticket in expired))
+            self._tell_of_rounds(n_rounds)
         while (batch := self._campaign.waiting(annotator)) is None:
             self._fit_if_due()
             if self._ledger.others_fitted and (fitted := self._campaign.fitted):
@@ -553,9 +554,7 @@ class ActiveLearner:
         if news:
             self._ledger.let(*news)
         self._callbacks("after_tell", self, answers)
-        for round in self.history[n_rounds:]:
-            warn_of_starved(round, self._campaign.labelled, self._starved)
-            self._callbacks("after_round", self, round)
+        self._tell_of_rounds(n_rounds)
 
     def fit(self) -> None:
         """Bring the model and the last round's metrics up to date with the labels, whatever `retrain` says.
@@ -667,6 +666,11 @@ class ActiveLearner:
             self.tell(batch.only(batch.indices == index), [label])
             told.add(index)
         return told.issuperset(batch.indices.tolist())
+
+    def _tell_of_rounds(self, n_before: int) -> None:
+        for round in self.history[n_before:]:
+            warn_of_starved(round, self._campaign.labelled, self._starved)
+            self._callbacks("after_round", self, round)
 
     def _fit_on(self, labelled: Labelled) -> None:
         self._training.fit(labelled)

@@ -43,8 +43,8 @@ class Ledger:
                 then=happen,
             )
 
-    def let_later(self, event: Event) -> None:
-        """Let happen what would happen again by itself; it goes into the journal with the next event."""
+    def let_later(self, event: Fitted) -> None:
+        """Let happen what may stand after what others write: it goes into the journal with the next event."""
         with uninterrupted():
             self.campaign.apply(event)
             if self._journal is not None:
