@@ -152,6 +152,20 @@ class TestRecord:
         ]
         assert learner.labels == {7: "cow"}
 
+    @pytest.mark.parametrize("annotator", ["ann", None])
+    def test_a_repetition_does_not_undo_a_correction_of_another(self, annotator, tmp_path):
+        learner = qr.ActiveLearner(proba, X, batch_size=1, journal=tmp_path / "run.db")
+        batch = learner.ask(annotator=annotator)
+        learner.tell(batch, ["cat"])
+        learner.tell(batch, ["dog"], annotator="bob")
+        resumed = qr.ActiveLearner.resume(proba, X, batch_size=1, journal=tmp_path / "run.db")
+        for each in (learner, resumed):
+            each.tell(batch, ["cat"])
+            assert list(each.labels.values()) == ["dog"]
+        resumed.tell(batch, ["cow"])
+        resumed.tell(batch, ["cat"])
+        assert [answer.label for answer in resumed.record] == ["cat", "dog", "cow", "cat"]
+
     def test_an_equal_label_of_another_type_is_another(self):
         learner = qr.ActiveLearner(proba, X)
         learner.tell([0], [True])
@@ -332,6 +346,7 @@ class Leases(RuleBasedStateMachine):
         self.held = {}  # annotator: (batch, when it runs out)
         self.given = []
         self.labels = {}
+        self.said = {}
 
     @rule(seconds=st.sampled_from([0.5, 4.0, 11.0]))
     def wait(self, seconds):
@@ -368,7 +383,9 @@ class Leases(RuleBasedStateMachine):
             rows = data.draw(st.lists(st.sampled_from(batch.indices.tolist()), unique=True))
             label = data.draw(st.sampled_from(["cat", "cow"]))
             self.learner.tell(rows, [label] * len(rows), annotator=annotator)
-            self.labels |= dict.fromkeys(rows, label)
+            for row in rows:
+                if self.said.get((row, annotator)) != label:  # else a repetition
+                    self.said[row, annotator] = self.labels[row] = label
 
     @invariant()
     def nothing_is_lost(self):

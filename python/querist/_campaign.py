@@ -35,7 +35,8 @@ class Campaign:
         self.changes = 0  # new and revised labels
         self.fitted: Seen | None = None  # by the newest fit
         self._fits: dict[int, tuple[Seen, float]] = {}  # the newest after so many rounds, and its time
-        self._latest: dict[int, Answer] = {}
+        self._latest: dict[int, Label] = {}
+        self._said: dict[tuple[int, Label | None], Label] = {}  # the latest by row and annotator
         self._asked_in: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._cost = cost
@@ -101,9 +102,9 @@ class Campaign:
         return owned
 
     def news(self, answers: Mapping[int, Label], annotator: Label | None) -> dict[int, Label]:
-        """Give the answers that are neither what the annotator said before nor a label taken back.
+        """Give the answers that are neither what the annotator said last nor a label taken back.
 
-        What somebody said is no news from nobody in particular.
+        What was said last is no news from nobody in particular.
         """
         return {index: label for index, label in answers.items() if self._is_news(index, label, annotator)}
 
@@ -126,13 +127,10 @@ class Campaign:
     def _is_news(self, index: int, label: Label, annotator: Label | None) -> bool:
         if label is ABSTAIN and index in self.labels:
             return False
-        last = self._latest.get(index)
-        return (
-            last is None
-            or (annotator is not None and last.annotator != annotator)
-            or last.label != label
-            or type(last.label) is not type(label)  # True is not 1, though they are equal
-        )
+        said = [self._said.get((index, annotator))]  # no label is None
+        if annotator is None:
+            said.append(self._latest.get(index))
+        return not any(last == label and type(last) is type(label) for last in said)  # True is not 1
 
     def _lease(self, event: Asked) -> None:
         batch = event.batch
@@ -146,9 +144,8 @@ class Campaign:
         for index, label in event.answers.items():
             ticket = event.ticket if event.ticket in self._numbers else self._asked_in.get(index)
             number = None if ticket is None else self._numbers.get(ticket)
-            answer = Answer(index, label, event.annotator, event.time, number, ticket)
-            self.record.append(answer)
-            self._latest[index] = answer
+            self.record.append(Answer(index, label, event.annotator, event.time, number, ticket))
+            self._latest[index] = self._said[index, event.annotator] = label
             if label is not ABSTAIN:
                 self.changes += self.labelled.put(index, label)
             if self.available[index]:

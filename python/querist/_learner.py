@@ -499,9 +499,10 @@ class ActiveLearner:
     ) -> None:
         """Take in answers: all or some of a batch, in any order, late ones, or labels from elsewhere.
 
-        The same answer of the same annotator again changes nothing; another answer is a revision and
-        replaces the first, which stays in `record`. `ABSTAIN` sets an item aside, neither labelled nor asked
-        again, until a label comes; it never takes a label back. After an error nothing has changed.
+        The same answer of the same annotator again changes nothing, also when others have corrected it since;
+        another answer is a revision and replaces the one before, which stays in `record`. `ABSTAIN` sets an
+        item aside, neither labelled nor asked again, until a label comes; it never takes a label back. After
+        an error nothing has changed.
 
         Parameters
         ----------
