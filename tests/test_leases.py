@@ -185,6 +185,16 @@ class TestRecord:
             learner.tell(other, ["cow"])
         assert learner.labels == {3: "cat"}
 
+    def test_a_batch_of_another_pool_is_refused_though_the_seed_is_the_same(self):
+        first, second = qr.ActiveLearner(proba, X, seed=0), qr.ActiveLearner(proba, X + 1, seed=0)
+        batch, other = first.ask(), second.ask()
+        assert batch.indices.tolist() == other.indices.tolist()
+        with pytest.raises(ValueError, match="batch: expected one that this learner has asked"):
+            first.tell(other, ["cow"] * len(other))
+        again = qr.ActiveLearner(proba, X, seed=0)
+        assert again.ask().ticket == batch.ticket
+        assert qr.ActiveLearner(proba, X, seed=1).ask().ticket != batch.ticket
+
     def test_answers_by_index_are_of_those_who_hold_them(self):
         learner = qr.ActiveLearner(proba, X, batch_size=2)
         ann, bob = learner.ask(annotator="ann"), learner.ask(annotator="bob")

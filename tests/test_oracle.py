@@ -403,6 +403,28 @@ def test_a_file_has_an_excel_mark_and_may_hold_no_fields(tmp_path):
 
 
 @FORMATS
+def test_a_file_of_another_campaign_is_refused(tmp_path, format):
+    def chunks():  # of which no ticket knows
+        yield [0] * 6
+
+    def exchange(name):
+        return oracle.FileExchange(
+            tmp_path, ["cat"], format=format, show=lambda index: {name: f"{name} {index}"}
+        )
+
+    batch = qr.ActiveLearner(lambda _: [[0.5, 0.5]] * 6, chunks, seed=0, batch_size=2).ask()
+    path = exchange("cats").export(batch)
+    before = path.read_bytes()
+    assert exchange("more").export(batch) == path, "another field is no other value"
+    other = oracle.FileExchange(tmp_path, ["cat"], format=format, show=lambda index: {"cats": f"dog {index}"})
+    with pytest.raises(ValueError, match=r"asked\..* cats 'cats 0' for index 0, got 'dog 0'; give each"):
+        other.export(batch)
+    with pytest.raises(ValueError, match="it has none of these items; give each"):
+        other.export(qr.Batch(np.array([5]), np.zeros(1), batch.ticket))
+    assert path.read_bytes() == before
+
+
+@FORMATS
 def test_answers_come_back_by_and_by(tmp_path, format):
     learner = a_learner()
     exchange = an_exchange(tmp_path, format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from querist._rounds import ABSTAIN, Batch
 Fields: TypeAlias = Mapping[str, Any]
 
 OWN = ("ticket", "index", "label")
+MARK = "\ufeff"  # by this Excel knows UTF-8
 
 
 class FileExchange:
@@ -36,7 +38,8 @@ class FileExchange:
         object a line, `null` for no label yet.
     show : callable, optional
         From an index to a mapping of the fields to write beside ticket, index and label: what somebody needs
-        to see in order to answer. By default none.
+        to see in order to answer. By default none. For one index always the same: by them a file of another
+        campaign is known.
 
     Raises
     ------
@@ -83,7 +86,7 @@ class FileExchange:
         self._show = show or (lambda _: {})
 
     def export(self, batch: Batch) -> Path:
-        """Write a batch; one that has been written is left as it is.
+        """Write a batch; one that has been written is left as it is, if it is this one.
 
         Returns
         -------
@@ -94,15 +97,16 @@ class FileExchange:
         ------
         ValueError
             If what `show` gives has other fields for one item than for another, or one called ticket, index
-            or label.
+            or label; or if the file of this ticket is there but went out with other items or fields.
         """
         path, asked = self._paths(batch)
-        if not (path.exists() and asked.exists()):
-            content = self._content(batch)
-            self._directory.mkdir(parents=True, exist_ok=True)
-            for target in (asked, path):
-                if not target.exists():
-                    _write(target, content)
+        content = self._content(batch)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        if asked.exists():
+            self._check_same(content, asked)
+        for target in (asked, path):
+            if not target.exists():
+                _write(target, content)
         return path
 
     def answers(self, batch: Batch) -> tuple[Batch, list[Label]]:
@@ -164,19 +168,39 @@ class FileExchange:
 
             return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         import csv
-        import io
 
         content = io.StringIO()
         table = csv.DictWriter(content, list(lines[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(lines)
-        return "\ufeff" + content.getvalue()  # by this mark Excel knows UTF-8
+        return MARK + content.getvalue()
+
+    def _check_same(self, content: str, asked: Path) -> None:
+        """Raise unless the file has these rows; it may have more, which are answered by now, or fewer."""
+        there = {row["index"]: row for _, row in self._read(asked)}
+        rows = [row for _, row in self._rows(io.StringIO(content.removeprefix(MARK), newline=""), asked)]
+        known = [row for row in rows if row["index"] in there]
+        differs = [
+            f"{name} {there[row['index']][name]!r} for index {row['index']}, got {value!r}"
+            for row in known
+            for name, value in row.items()
+            if there[row["index"]].get(name, value) != value
+        ]
+        if differs or not known:
+            has = differs[0] if differs else "none of these items"
+            raise ValueError(
+                f"batch: {asked} is of another batch, or `show` has changed: it has {has}; give each "
+                "campaign a directory of its own"
+            )
 
     def _read(self, path: Path) -> list[tuple[str, Fields]]:
         """Give the rows, each with where it stands."""
         # Some spreadsheets save in an older encoding; it would show in a label, which is checked.
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-            return list(_json_rows(file, path) if self._format == "jsonl" else _csv_rows(file, path))
+            return self._rows(file, path)
+
+    def _rows(self, file: TextIO, path: Path) -> list[tuple[str, Fields]]:
+        return list(_json_rows(file, path) if self._format == "jsonl" else _csv_rows(file, path))
 
 
 def _by_text(classes: Iterable[Label]) -> dict[str, Label]:

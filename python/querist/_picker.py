@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +22,7 @@ from querist._protocols import Label
 from querist._quota import Limits, Quota, numbered, quotas
 from querist._reasons import Reason, Reasons, reasons
 from querist._rounds import Batch, PoolExhausted, ticket_of
+from querist._settings import pool_mark
 from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
 
 
@@ -85,7 +87,7 @@ class Picker:
         (indices, scores), is_random = context.explore(self._strategy, self._epsilon)
         outlook, classes = source.outlook(), self._model.classes
         why = self._why(campaign, source, indices, scores, is_random)
-        ticket = ticket_of(context.number, indices)
+        ticket = ticket_of(context.number, indices, f"{self.root} {self._pool_mark}")
         time = now()
         return Asked(
             time=time,
@@ -97,6 +99,10 @@ class Picker:
             predicted_shares=predicted_shares(outlook.predictions, classes),
             predictions=outlook.predictions,
         )
+
+    @cached_property
+    def _pool_mark(self) -> str:
+        return pool_mark(self._pool)
 
     def _context(self, campaign: Campaign, source: Source, k: int) -> Context:
         n, n_free = len(self._pool), int(np.count_nonzero(source.available))

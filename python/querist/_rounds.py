@@ -58,9 +58,10 @@ ABSTAIN: Final = Abstain.ABSTAIN
 """The answer of an oracle that does not know: no label, and the item is not asked again."""
 
 
-def ticket_of(number: int, indices: NDArray[np.int64]) -> str:
-    """Give the identity of the batch of round `number`."""
-    return f"{number}-{hashlib.blake2b(indices.tobytes(), digest_size=6).hexdigest()}"
+def ticket_of(number: int, indices: NDArray[np.int64], campaign: str) -> str:
+    """Give the identity of the batch of this number, unlike that of another campaign."""
+    content = campaign.encode() + indices.tobytes()
+    return f"{number}-{hashlib.blake2b(content, digest_size=6).hexdigest()}"
 
 
 NO_REASONS = Reasons(())
@@ -77,8 +78,8 @@ class Batch:
     scores : (k,) float array, read-only
         The score of each, larger means ask first; NaN for a random pick.
     ticket : str
-        The batch's identity, the same until its last item is answered: equal seeds and equal
-        answers give equal tickets, so it can serve as an idempotency key.
+        The batch's identity, the same until its last item is answered: equal pools, seeds and answers give
+        equal tickets, others do not, so it can serve as an idempotency key.
     annotator : hashable, optional
         Who it is leased to.
     reasons : tuple of mappings

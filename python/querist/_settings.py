@@ -39,6 +39,15 @@ def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | N
     return None
 
 
+def pool_mark(pool: Pool) -> str:
+    """Tell one pool from another by a few rows where these are at hand, else by their number alone."""
+    X = pool.X
+    at_hand = isinstance(X, np.ndarray | list | tuple) or any(
+        hasattr(X, name) for name in ("tocsr", "iloc", "write_csv")
+    )
+    return f"{len(pool)} {_hash(pool.take(_sample(len(pool), 16))) if at_hand else ''}"
+
+
 def _pool_settings(pool: Pool) -> dict[str, Any]:
     """Give what tells one pool from another: shape, dtype, and a hash of a sample of the rows."""
     n = len(pool)
@@ -62,8 +71,8 @@ def _setting(given: Any) -> Any:
     return f"{array.dtype} {array.shape} {_hash(array[_sample(array.shape[0])])}"
 
 
-def _sample(n: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64))
+def _sample(n: int, most: int = SAMPLE) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
 def _hash(rows: Any) -> str:
