@@ -394,6 +394,24 @@ class TestLabels:
         learner.tell([4, 5], ["cat", "cow"])
         assert resume(path).labels == {4: "cat", 5: "cow"}
 
+    @pytest.mark.parametrize("name", [np.int64(3), np.str_("ann"), np.bool_(True), np.float64(0.5)])
+    def test_an_annotator_of_numpy_is_a_plain_one(self, path, name):
+        learner = begin(path)
+        batch = learner.ask(annotator=name)
+        learner.tell(batch.indices[:1], ["cat"], annotator=name)
+        learner.tell(qr.Batch(batch.indices[1:], batch.scores[1:], batch.ticket, annotator=name), ["cow"] * 3)
+        assert {type(answer.annotator) for answer in learner.record} == {type(name.item())}
+        assert resume(path).record == learner.record
+
+    @pytest.mark.parametrize("label", [np.datetime64("2026-01-01", "ns"), np.timedelta64(5, "ns")])
+    def test_a_time_that_would_become_a_number_is_refused(self, path, label):
+        learner = begin(path)
+        with pytest.raises(
+            TypeError, match=r"labels\[1\]: expected a time .* would become \d+; give it as text"
+        ):
+            learner.tell([0, 1], ["cat", label])
+        assert learner.labels == {}
+
     def test_the_same_answer_twice_is_one(self, path):
         learner = begin(path)
         for _ in range(2):

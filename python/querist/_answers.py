@@ -14,7 +14,7 @@ from querist._protocols import Indices, Label, Labels
 def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, Label]:
     """Give {index: label} for a pool of n rows, or raise."""
     rows = _checked_indices(indices, n)
-    answers = _plain(labels)
+    answers = _plain_labels(labels)
     if len(rows) != len(answers):
         raise ValueError(f"labels: expected one for each of {len(rows)} indices, got {len(answers)}")
     told: dict[int, Label] = {}
@@ -36,14 +36,16 @@ def checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
     return checked_answers(list(labels), list(labels.values()), n=n)
 
 
-def check_annotator(annotator: Label | None) -> None:
-    """Raise unless it is a name that can be told from others."""
+def checked_annotator(annotator: Label | None) -> Label | None:
+    """Give a name that can be told from others, or raise."""
+    annotator = _plain(annotator, "annotator")
     try:
         hash(annotator)
     except TypeError as error:
         raise TypeError(f"annotator: expected something hashable, got {annotator!r}") from error
     if _is_nan(annotator):
         raise ValueError(f"annotator: expected a name, got {annotator}")
+    return annotator
 
 
 def _is_nan(label: Any) -> bool:
@@ -69,11 +71,21 @@ def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
     return rows.astype(np.int64)
 
 
-def _plain(labels: Labels) -> list[Label]:
+def _plain(given: Any, name: str) -> Any:
+    """Give a plain Python object, so that it is the same whether it came in an array or a list."""
+    plain = given.item() if isinstance(given, np.generic) else given
+    if isinstance(given, np.datetime64 | np.timedelta64) and isinstance(plain, int):
+        raise TypeError(
+            f"{name}: expected a time that Python can hold, got {given!r}, which would become {plain}; give "
+            "it as text or in microseconds"
+        )
+    return plain
+
+
+def _plain_labels(labels: Labels) -> list[Label]:
     if not isinstance(labels, Iterable) or isinstance(labels, str | bytes | Mapping | Set):
         raise TypeError(f"labels: expected a sequence, one for each index, got {labels!r}")
-    # Plain Python objects, so that a label is the same whether it came in an array or a list.
-    answers: list[Any] = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    answers = [_plain(label, f"labels[{at}]") for at, label in enumerate(labels)]
     for at, label in enumerate(answers):
         try:
             hash(label)

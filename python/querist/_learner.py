@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from querist._answers import check_annotator, checked_answers, checked_labels
+from querist._answers import checked_annotator, checked_answers, checked_labels
 from querist._arguments import finite, finite_weights, positive
 from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
@@ -478,7 +478,7 @@ class ActiveLearner:
         array([2])
         """
         k = positive(self.batch_size if k is None else k, "k", "item")
-        check_annotator(annotator)
+        annotator = checked_annotator(annotator)
         self._callbacks("before_ask", self)
         self._ledger.catch_up()
         now, n_rounds = self._now(), len(self.history)
@@ -532,11 +532,11 @@ class ActiveLearner:
         >>> learner.labels
         {0: 'cow', 1: 'cat'}
         """
-        check_annotator(annotator)
         told, ticket = batch_or_indices, None
         if isinstance(told, Batch):
             annotator = told.annotator if annotator is None else annotator
             ticket, told = told.ticket, told.indices
+        annotator = checked_annotator(annotator)
         answers = checked_answers(told, labels, n=len(self._pool))
         self._callbacks("before_tell", self, answers)
         self._ledger.catch_up()
