@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import json
 import os
@@ -645,7 +646,7 @@ class TestInterrupts:
 class TestWrongFiles:
     def test_a_campaign_is_not_begun_over(self, path):
         begin(path, labels={0: "cat"}).close()
-        with pytest.raises(qr.JournalError, match=r"run\.db: there is something in it already; continue"):
+        with pytest.raises(qr.JournalError, match=r"run\.db: there is a campaign in it already; continue it"):
             begin(path)
         assert resume(path).labels == {0: "cat"}
 
@@ -658,7 +659,9 @@ class TestWrongFiles:
         path.write_bytes(b"index,label\n" * 1000)
         before = path.read_bytes()
         for attempt in (begin, resume):
-            with pytest.raises(qr.JournalError, match=r"run\.db: file is not a database"):
+            with pytest.raises(
+                qr.JournalError, match=r"run\.db: not a journal of querist, or .*not a database"
+            ):
                 attempt(path)
         assert path.read_bytes() == before
 
@@ -668,16 +671,26 @@ class TestWrongFiles:
         connection.close()
         before = path.read_bytes()
         for attempt in (begin, resume):
-            with pytest.raises(qr.JournalError, match=r"something in it|not a journal of querist"):
+            with pytest.raises(qr.JournalError, match=r"run\.db: not a journal of querist; name another"):
                 attempt(path)
         assert path.read_bytes() == before
 
     def test_a_directory_and_nothing(self, tmp_path):
-        with pytest.raises(qr.JournalError, match="unable to open database file"):
-            begin(tmp_path / "no" / "run.db")
-        for name in ("no.db", "."):
-            with pytest.raises(qr.JournalError, match="there is no such file"):
-                resume(tmp_path / name)
+        for attempt in (begin, resume):
+            with pytest.raises(qr.JournalError, match=r"there is no directory .*no; make it first"):
+                attempt(tmp_path / "no" / "run.db")
+            with pytest.raises(qr.JournalError, match="expected a file, got a directory; name a file in it"):
+                attempt(tmp_path)
+        with pytest.raises(qr.JournalError, match="there is no such file"):
+            resume(tmp_path / "no.db")
+
+    def test_a_learner_with_a_journal_is_not_copied(self, path):
+        learner = begin(path)
+        with pytest.raises(
+            TypeError, match=r"a learner with a journal can be neither copied.*resume from .*run"
+        ):
+            copy.deepcopy(learner)
+        learner.tell([0], ["cat"])
 
     def test_a_newer_schema(self, path):
         begin(path).close()

@@ -53,6 +53,12 @@ class Journal:
         self.began: Began | None = None
         self._seal = b""
         self._read = 0  # the number of the last event that is known
+        if self.path.is_dir():
+            raise JournalError(f"journal {path}: expected a file, got a directory; name a file in it")
+        if not self.path.parent.is_dir():
+            raise JournalError(f"journal {path}: there is no directory {self.path.parent}; make it first")
+        if mode == "rw" and not self.path.exists():
+            raise JournalError(f"journal {path}: there is no such file")
         uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         with self._errors():
             # Without a timeout: SQLite would wait where Ctrl-C cannot reach it.
@@ -82,8 +88,6 @@ class Journal:
     @classmethod
     def opened(cls, path: str | os.PathLike[str]) -> Journal:
         """Open a journal; nothing but its first row is read yet."""
-        if not Path(path).is_file():
-            raise JournalError(f"journal {path}: there is no such file")
         journal = cls(path, "rw")
         try:
             with journal._errors():
@@ -137,6 +141,12 @@ class Journal:
         if hasattr(self, "_connection") and os.getpid() == self._process:
             self._connection.close()
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"a learner with a journal can be neither copied nor pickled; resume from {self.path} "
+            "instead, in as many processes as you like"
+        )
+
     def __del__(self) -> None:
         with suppress(Exception):
             self.close()
@@ -168,21 +178,25 @@ class Journal:
 
     def _check_empty(self) -> None:
         if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            self._check_application()
             raise JournalError(
-                f"journal {self.path}: there is something in it already; continue a campaign with "
+                f"journal {self.path}: there is a campaign in it already; continue it with "
                 "ActiveLearner.resume, or name another file"
             )
 
     def _check_kind(self) -> None:
-        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        self._check_application()
         (schema,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION:
-            raise JournalError(f"journal {self.path}: not a journal of querist")
         if schema != SCHEMA:
             raise JournalError(
                 f"journal {self.path}: of schema {schema}, written by another version of querist; this one "
                 f"({__version__}) reads schema {SCHEMA}"
             )
+
+    def _check_application(self) -> None:
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION:
+            raise JournalError(f"journal {self.path}: not a journal of querist; name another file")
 
     def _news(self, take: Callable[[Event], None]) -> list[Event]:
         rows = self._connection.execute(
@@ -222,7 +236,7 @@ class Journal:
             try:
                 return act()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                if _code(error) != sqlite3.SQLITE_BUSY:
                     raise
                 if monotonic() >= end:
                     raise JournalError(
@@ -250,7 +264,9 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalError(f"journal {self.path}: {error}") from error
+            is_other = _code(error) == sqlite3.SQLITE_NOTADB
+            what = "not a journal of querist, or its first bytes are damaged: " if is_other else ""
+            raise JournalError(f"journal {self.path}: {what}{error}") from error
 
     @contextmanager
     def _damage(self, number: int) -> Iterator[None]:
@@ -263,3 +279,8 @@ class Journal:
 def _sealed(before: bytes, number: int, time: float, kind: str, text: str) -> bytes:
     row = f"{number} {time!r} {kind} {text}".encode()
     return hashlib.blake2b(before + row, digest_size=16).digest()
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Give SQLite's kind of error; 0 where Python's module found it."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
