@@ -84,6 +84,7 @@ VOTES = {
     "floats": (lambda: np.array([[0.5, 2.5, 2.5], [0.5, 1.5, 2.5]]), [0.5, 1.5, 2.5]),
     "bytes": (lambda: np.array([[0, 1, 1, 2]], np.uint8), [0, 1, 2]),
     "one member": (lambda: np.array([[1], [0]]), [0, 1]),
+    "more members than rows": (lambda: np.arange(500).reshape(5, 100) % 3, [0, 1, 2]),
     "one row": (lambda: np.array([[1, 0, 1, 1, 1, 0, 1, 0, 0]]), [0, 1]),
     "a list": (lambda: [[1, 0], [1, 1]], [0, 1]),
 }

@@ -336,6 +336,15 @@ class TestRegressors:
         assert first.predictions is None
         assert np.isnan(first.uncertainty)
 
+    @pytest.mark.parametrize(
+        "model", [RandomForestRegressor(70, random_state=0), [Ridge(alpha=a) for a in range(1, 71)]]
+    )
+    def test_a_variance_of_more_members_than_rows(self, model):
+        batch = qr.ActiveLearner(model, X, labels=SOME, score="variance").ask(2)
+        members = model if isinstance(model, list) else model.estimators_
+        expected = np.var([member.predict(X) for member in members], axis=0)
+        np.testing.assert_allclose(batch.scores, expected[batch.indices])
+
     def test_two_numbers_end_the_cold_start(self):
         learner = qr.ActiveLearner(BayesianRidge(), X, score="variance", labels={0: 1.0})
         assert np.isnan(learner.ask().scores).all()

@@ -58,7 +58,9 @@ def test_votes_that_cannot_be_right_are_refused(name):
     with pytest.raises(ValueError, match="member_axis"):
         score(random_votes(100, 10))
     assert score(random_votes(100, 10), weights=np.ones(100)).shape == (10,)
-    assert score(random_votes(100, 10), member_axis=1).shape == (100,)
+    for axis in (0, 1):
+        many = np.moveaxis(random_votes(100, 10), 0, axis)
+        assert score(many, member_axis=axis).shape == (10,), "the caller knows the axis"
     drawn[:, 13] = -1
     with pytest.raises(ValueError, match=r"votes.*\brow 13\b"):
         score(drawn)
@@ -104,6 +106,12 @@ def test_ensemble_variance_far_from_zero_of_integers_and_of_bad_values():
         qr.ensemble_variance(values, weights=[0, 1, 1, 1, 1])
     present = qr.ensemble_variance(values[[0, 1, 3, 4]])
     assert bits(qr.ensemble_variance(values, weights=[1, 1, 0, 1, 1])) == bits(present), "it is not there"
+    many = np.random.default_rng(0).normal(size=(100, 10))
+    with pytest.raises(ValueError, match=r"^values: expected \(m, n\).*pass member_axis=0$"):
+        qr.ensemble_variance(many)
+    assert bits(qr.ensemble_variance(many, member_axis=0)) == bits(
+        qr.ensemble_variance(many.T, member_axis=1)
+    )
     for shape in ((5,), (0, 10), (2, 3, 4)):
         with pytest.raises(ValueError, match="values"):
             qr.ensemble_variance(np.zeros(shape))

@@ -97,7 +97,7 @@ def votes(
 def vote_scores(
     votes: ArrayLike,
     names: Sequence[str],
-    member_axis: int,
+    member_axis: int | None,
     n_classes: int | None,
     missing: int,
     weights: NDArray[np.float64] | None,
@@ -107,7 +107,7 @@ def vote_scores(
 ) -> list[NDArray[np.float64]]: ...
 def ensemble_variance(
     values: ArrayLike,
-    member_axis: int,
+    member_axis: int | None,
     weights: NDArray[np.float64] | None,
     out: NDArray[Any] | None,
     n_threads: int | None,

@@ -142,7 +142,7 @@ class CheckedModel:
                 _column(member.predict(rows), n, f"{self.name}: member {at}")
                 for at, (member, rows) in enumerate(self._ensemble(X, "predict"))
             ]
-            return ensemble_variance(np.stack(values))
+            return ensemble_variance(np.stack(values), member_axis=0)
         try:
             _, deviation = self.model.predict(X, return_std=True)
         except TypeError as error:
@@ -291,7 +291,8 @@ class Committee(CheckedModel):
     def variance(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (n,) variances between the predictions of the members."""
         self.check_variance()
-        return ensemble_variance(np.stack([member.values(X, n) for member in self._members]))
+        values = [member.values(X, n) for member in self._members]
+        return ensemble_variance(np.stack(values), member_axis=0)
 
     def values(self, X: Any, n: int) -> NDArray[Any]:
         """Give the mean of what the members predict, (n,)."""

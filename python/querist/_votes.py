@@ -21,7 +21,7 @@ def vote_entropy(
     n_classes: int | None = None,
     missing: int = -1,
     weights: ArrayLike | None = None,
-    member_axis: int = 0,
+    member_axis: int | None = None,
     out: NDArray[np.float64] | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
@@ -43,8 +43,9 @@ def vote_entropy(
     weights : array_like, shape (m,), optional
         Weights of the members, not negative, not all 0; by default all count the same. Only their ratios
         matter. A member of weight 0 counts as absent.
-    member_axis : {0, 1}, default 0
-        Which axis is that of the members: 0 for (m, n), 1 for (n, m).
+    member_axis : {0, 1}, optional
+        Which axis is that of the members: 0 for (m, n), 1 for (n, m). By default 0, and an array of more than
+        64 members and fewer rows is refused, as it looks transposed.
     out : ndarray of float64, shape (n,), optional
         Where to write: C-contiguous, sharing no memory with `votes`. Undefined after an error.
     n_threads : int, optional
@@ -96,7 +97,7 @@ def variation_ratio(
     n_classes: int | None = None,
     missing: int = -1,
     weights: ArrayLike | None = None,
-    member_axis: int = 0,
+    member_axis: int | None = None,
     out: NDArray[np.float64] | None = None,
     n_threads: int | None = None,
     deadline: float | None = None,
@@ -201,7 +202,7 @@ def votes(
 def ensemble_variance(
     values: ArrayLike,
     *,
-    member_axis: int = 0,
+    member_axis: int | None = None,
     weights: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     n_threads: int | None = None,
@@ -217,8 +218,9 @@ def ensemble_variance(
     values : array_like, shape (m, n)
         The number that each of m members predicts for each of n rows: float16, bfloat16, float32 or float64,
         in any memory layout, read in place; integers are converted to float64. All finite.
-    member_axis : {0, 1}, default 0
-        Which axis is that of the members: 0 for (m, n), 1 for (n, m).
+    member_axis : {0, 1}, optional
+        Which axis is that of the members: 0 for (m, n), 1 for (n, m). By default 0, and an array of more than
+        64 members and fewer rows is refused, as it looks transposed.
     weights : array_like, shape (m,), optional
         Weights of the members; as for `bald`.
     out, n_threads, deadline
@@ -234,7 +236,8 @@ def ensemble_variance(
     TypeError
         If `values` does not hold numbers.
     ValueError
-        If `values` is not two-dimensional, has no member, a value is not finite, or the weights do not fit.
+        If `values` is not two-dimensional, has no member or looks transposed, a value is not finite, or the
+        weights do not fit.
     TimeoutError
         If the deadline passes.
 

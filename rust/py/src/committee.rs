@@ -12,7 +12,7 @@ use crate::call::{Limits, call};
 use crate::capi::{self, Committee};
 use crate::score::{outputs, tolerance};
 
-/// Members above which more members than rows are taken for the wrong axis.
+/// Members above which more members than rows are taken for the wrong axis, if nobody said which it is.
 const MANY: usize = 64;
 
 fn scores_of(names: &[String]) -> PyResult<Vec<CommitteeScore>> {
@@ -44,8 +44,14 @@ fn axis(array: &Bound<'_, PyUntypedArray>, argument: &str, axis: i64, shapes: &[
 const VOTES: [&str; 2] = ["(m, n)", "(n, m)"];
 const PROBA: [&str; 3] = ["(m, n, c)", "(n, m, c)", "(n, c, m)"];
 
-/// Refuses an array whose members and rows are certainly exchanged.
-fn check_axes(m: usize, n: usize, weights: Option<&[f64]>, argument: &str, axis: usize) -> PyResult<()> {
+/// Refuses an array whose members and rows are certainly exchanged; without weights only where the axis was not given.
+fn check_axes(
+    (m, n): (usize, usize),
+    weights: Option<&[f64]>,
+    argument: &str,
+    axis: usize,
+    axis_is_given: bool,
+) -> PyResult<()> {
     let (now, other) = (VOTES[axis], 1 - axis);
     if let Some(weights) = weights {
         if weights.len() == n && n != m {
@@ -54,10 +60,10 @@ fn check_axes(m: usize, n: usize, weights: Option<&[f64]>, argument: &str, axis:
                  {now}: if its members lie along the other axis, pass member_axis={other}"
             )));
         }
-    } else if m > n.max(MANY) && n > 0 {
+    } else if !axis_is_given && m > n.max(MANY) && n > 0 {
         return Err(PyValueError::new_err(format!(
             "{argument}: expected {now}, got {m} members for {n} rows: if the members lie along the other axis, pass \
-             member_axis={other}; if there really are so many, pass weights=np.ones({m})"
+             member_axis={other}; if there really are so many, pass member_axis={axis}"
         )));
     }
     Ok(())
@@ -157,7 +163,7 @@ pub(crate) fn vote_scores<'py>(
     py: Python<'py>,
     votes: &Bound<'py, PyAny>,
     names: Vec<String>,
-    member_axis: i64,
+    member_axis: Option<i64>,
     n_classes: Option<&Bound<'py, PyAny>>,
     missing: i64,
     weights: Option<Vec<f64>>,
@@ -168,10 +174,10 @@ pub(crate) fn vote_scores<'py>(
     let limits = Limits::new(n_threads, deadline)?;
     let scores = scores_of(&names)?;
     let array = arguments::array(votes, "votes")?;
-    let axis = axis(&array, "votes", member_axis, &VOTES)?;
+    let axis = axis(&array, "votes", member_axis.unwrap_or(0), &VOTES)?;
     let given = capi::integers(&array, axis, "votes")?;
     let (m, n) = given.shape();
-    check_axes(m, n, weights.as_deref(), "votes", axis)?;
+    check_axes((m, n), weights.as_deref(), "votes", axis, member_axis.is_some())?;
     let n_classes = n_classes.map(|n| arguments::count(n, "n_classes")).transpose()?;
     if n_classes == Some(0) {
         return Err(PyValueError::new_err("n_classes: expected 1 or more, got 0"));
@@ -188,7 +194,7 @@ pub(crate) fn vote_scores<'py>(
 pub(crate) fn ensemble_variance<'py>(
     py: Python<'py>,
     values: &Bound<'py, PyAny>,
-    member_axis: i64,
+    member_axis: Option<i64>,
     weights: Option<Vec<f64>>,
     out: Option<&Bound<'py, PyAny>>,
     n_threads: Option<i64>,
@@ -196,11 +202,11 @@ pub(crate) fn ensemble_variance<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(values, "values")?;
-    let axis = axis(&array, "values", member_axis, &VOTES)?;
+    let axis = axis(&array, "values", member_axis.unwrap_or(0), &VOTES)?;
     let weights = weights.as_deref();
     let (members, _) = capi::members(&array, axis, "values")?;
     let (m, n) = (array.shape()[axis], array.shape()[1 - axis]);
-    check_axes(m, n, weights, "values", axis)?;
+    check_axes((m, n), weights, "values", axis, member_axis.is_some())?;
     let out = out.map(std::slice::from_ref);
     match members {
         Committee::Single(members) => variances(py, &array, &members, weights, out, &limits),
