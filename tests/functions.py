@@ -171,7 +171,7 @@ class Function:
             arrays = arrays | {"proba": iter(list(arrays["proba"]))}
         if "k" in self.takes:
             options = {"k": n // 5} | options
-        return (self.call or self.function)(**arrays, **self.options, **options)
+        return (self.call or self.function)(**arrays, **self.options | options)
 
 
 def find(name: str) -> Callable[..., Any]:

@@ -200,6 +200,22 @@ def test_a_number_that_is_not_finite_is_refused_by_name_or_treated_as_documented
 
 
 @every_function
+def test_an_option_of_another_kind_is_refused_by_name(function):
+    arrays = function.make(Pool(40))
+    # These are not read with every metric or kernel.
+    unread = {"seed", "progress", "reference"} if function.name == "information_density" else set()
+    for option in sorted(function.takes - set(function.arrays) - unread - {"self", "gamma"}):
+        with pytest.raises((ValueError, TypeError), match=rf"^{option}\b"):
+            function(arrays, 40, **{option: object()})
+        if option in ("k", "n_threads", "member_axis", "missing", "n_classes"):
+            with pytest.raises(ValueError, match=rf"^{option}: expected .*got {2**70}"):
+                function(arrays, 40, **{option: 2**70})
+    if "k" in function.takes:
+        with pytest.raises(ValueError, match=r"^k\b"):
+            function(arrays, 40, k=-1)
+
+
+@every_function
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_row_and_one_row_have_an_answer_or_an_error_that_names_the_reason(function, n):
     arrays = function.make(Pool(n))

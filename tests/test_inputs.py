@@ -145,8 +145,15 @@ def test_an_option_of_another_type_is_a_type_error_that_names_it(option, unfit):
         lambda: qr.entropy(PROBA, **{option: unfit}),
         lambda: qr.scores(PROBA, NAMES, **{option: unfit}),
     ):
-        with pytest.raises(TypeError, match=option):
+        with pytest.raises(TypeError, match=rf"^{option}: expected .*, got {type(unfit).__name__}"):
             attempt()
+
+
+@pytest.mark.parametrize("names", [None, 3, [3], ["entropy", None], "entropy"])
+def test_names_that_are_none_are_a_type_error(names):
+    for score in (lambda: qr.scores(PROBA, names), lambda: qr.committee_scores(PROBA[None], names)):
+        with pytest.raises(TypeError, match=r"^names: expected .*, got"):
+            score()
 
 
 @pytest.mark.parametrize("deadline", [-1, math.nan])
@@ -156,11 +163,11 @@ def test_a_deadline_that_is_no_time_from_now_is_a_value_error(deadline):
 
 
 def test_an_unknown_score_is_a_value_error_that_lists_the_known_ones():
-    for attempt in (
-        lambda: qr.scores(PROBA, ["entropy", "entropie"]),
-        lambda: qr.top_scores(PROBA, 2, score="entropie"),
+    for argument, attempt in (
+        ("names", lambda: qr.scores(PROBA, ["entropy", "entropie"])),
+        ("score", lambda: qr.top_scores(PROBA, 2, score="entropie")),
     ):
-        with pytest.raises(ValueError, match="entropie") as error:
+        with pytest.raises(ValueError, match=rf'^{argument}: expected .*, got "entropie"') as error:
             attempt()
         assert all(name in str(error.value) for name in NAMES)
 

@@ -112,7 +112,9 @@ def test_disagreement_is_that_of_modal(name, case):
 def test_a_committee_may_have_more_members_than_rows():
     committee = GivenCommittee(np.random.default_rng(0).dirichlet(np.ones(3), (100, 5)))
     for name in DISAGREEMENTS:
-        expected, found = (score(committee, np.zeros((5, 1))) for score in (theirs(name), getattr(modal, name)))
+        expected, found = (
+            score(committee, np.zeros((5, 1))) for score in (theirs(name), getattr(modal, name))
+        )
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 

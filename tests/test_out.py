@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import querist as qr
@@ -68,6 +70,13 @@ def test_an_out_that_does_not_fit_is_refused_and_left_alone(score, unfit):
     with pytest.raises(REFUSED, match="out"):
         qr.scores(proba, [score.name], out={score.name: unfit})
     assert repr(unfit) == before
+
+
+@every_score
+def test_shapes_are_told_as_python_prints_them(score):
+    for shape in ((9,), (10, 1)):
+        with pytest.raises(ValueError, match=rf"^out: expected shape \(10,\), got {re.escape(str(shape))}$"):
+            call(score, dirichlet(10, 3, np.float32), out=np.zeros(shape, np.float32))
 
 
 @every_score

@@ -104,7 +104,8 @@ def quotas(groups: ArrayLike | Groups | Limits | None, quota: Quota | None, n: i
             most[known[name]] = _at_most(limit, size, f"quota[{name!r}]")
     else:
         most = [_at_most(quota, size, "quota")] * len(names)
-    return Limits(places, most)
+    # A group has no more than n rows, and what k may be the core says.
+    return Limits(places, [min(max(limit, 0), n) for limit in most])
 
 
 def quota_setting(quota: Quota | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
@@ -23,14 +23,21 @@ def named(
     Raises
     ------
     TypeError
-        If `names` is a string, or `out` is not a mapping.
+        If `names` is a string or not of strings, or `out` is not a mapping.
     ValueError
         If a name is there twice, or the names of `out` are others.
     """
     if isinstance(names, str):
         msg = f"names: expected a sequence of names, got {names!r}; for one score call its function"
         raise TypeError(msg)
+    if not isinstance(names, Iterable):
+        msg = f"names: expected a sequence of names, got {type(names).__name__}"
+        raise TypeError(msg)
     names = list(names)
+    for name in names:
+        if not isinstance(name, str):
+            msg = f"names: expected names, got {type(name).__name__} among them"
+            raise TypeError(msg)
     if len(set(names)) != len(names):
         msg = f"names: expected each name once, got {names}"
         raise ValueError(msg)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist import _core
+from querist._arguments import count
 from querist._arrays import as_array
 from querist._deadline import Deadline
 
@@ -189,24 +190,23 @@ def stream(
     if impossible:
         msg = f"proba: from an iterator of members expected some of {list(POSSIBLE)}, got {impossible}"
         raise ValueError(f"{msg}; pass all members as one array")
-    if member_axis != 0:
+    if count(member_axis, "member_axis") != 0:
         msg = f"member_axis: expected 0 with an iterator, which gives (n, c) arrays, got {member_axis}"
         raise ValueError(msg)
     if weights is not None:
         weights = weights / weights.max()  # their sum is finite then
     streamed = Streamed(names, out=out, invalid=invalid, n_threads=n_threads, deadline=deadline)
-    count = 0
-    for given in members:
-        if weights is not None and count == len(weights):
+    index = -1
+    for index, given in enumerate(members):
+        if weights is not None and index == len(weights):
             msg = f"weights: expected one for each member, got {len(weights)} and yet another member"
             raise ValueError(msg)
-        streamed.add(given, count, 1.0 if weights is None else float(weights[count]))
-        count += 1
-    if count == 0:
+        streamed.add(given, index, 1.0 if weights is None else float(weights[index]))
+    if index < 0:
         msg = "proba: expected at least one member, got an iterator that has none"
         raise ValueError(msg)
-    if weights is not None and count != len(weights):
-        msg = f"weights: expected one for each of the {count} members, got {len(weights)}"
+    if weights is not None and index + 1 != len(weights):
+        msg = f"weights: expected one for each of the {index + 1} members, got {len(weights)}"
         raise ValueError(msg)
     return streamed.scores()
 

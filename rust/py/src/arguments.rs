@@ -2,7 +2,7 @@
 
 use numpy::npyffi::is_numpy_2;
 use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyList};
@@ -63,53 +63,90 @@ pub(crate) fn features<'py>(
 }
 
 /// The metric of that name.
-pub(crate) fn metric(name: &str) -> PyResult<Metric> {
-    match name {
+pub(crate) fn metric(given: &Bound<'_, PyAny>) -> PyResult<Metric> {
+    match text(given, "metric")? {
         "euclidean" => Ok(Metric::Euclidean),
         "cosine" => Ok(Metric::Cosine),
-        _ => Err(PyValueError::new_err(format!(
+        name => Err(PyValueError::new_err(format!(
             "metric: expected \"euclidean\" or \"cosine\", got \"{name}\""
         ))),
     }
 }
 
-fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
+pub(crate) fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
     let sizes: Vec<String> = array.shape().iter().map(ToString::to_string).collect();
     if sizes.len() == 1 { format!("({},)", sizes[0]) } else { format!("({})", sizes.join(", ")) }
 }
 
+/// The error for an argument of another type.
+fn another(given: &Bound<'_, PyAny>, argument: &str, expected: &str) -> PyErr {
+    let got = given.get_type().name().map_or_else(|_| "something else".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("{argument}: expected {expected}, got {got}"))
+}
+
+// Scalars are converted here and not by pyo3, whose errors do not name the argument.
+
+/// An integer; True is not one.
+pub(crate) fn integer(given: &Bound<'_, PyAny>, argument: &str) -> PyResult<i64> {
+    if given.is_instance_of::<PyBool>() {
+        return Err(another(given, argument, "an integer"));
+    }
+    given.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(given.py()) {
+            PyValueError::new_err(format!("{argument}: expected an integer of 64 bits, got {given}"))
+        } else {
+            another(given, argument, "an integer")
+        }
+    })
+}
+
 /// A count: an integer, not negative.
 pub(crate) fn count(given: &Bound<'_, PyAny>, argument: &str) -> PyResult<usize> {
-    let wrong = || {
-        let got =
-            given.get_type().name().map_or_else(|_| "something else".to_owned(), |name| name.to_string());
-        PyTypeError::new_err(format!("{argument}: expected an integer, got {got}"))
-    };
-    if given.is_instance_of::<PyBool>() {
-        return Err(wrong());
-    }
-    match given.extract::<i64>() {
-        Ok(n) => usize::try_from(n)
-            .map_err(|_| PyValueError::new_err(format!("{argument}: expected 0 or more, got {n}"))),
-        Err(_) => Err(wrong()),
+    let n = integer(given, argument)?;
+    usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{argument}: expected 0 or more, got {n}")))
+}
+
+/// `n_threads=`.
+pub(crate) fn threads(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
+    let Some(given) = given else { return Ok(None) };
+    match integer(given, "n_threads")? {
+        n @ 1.. => Ok(usize::try_from(n).ok()),
+        n => Err(PyValueError::new_err(format!("n_threads: expected a positive number or None, got {n}"))),
     }
 }
 
+/// A number of seconds.
+pub(crate) fn seconds(given: &Bound<'_, PyAny>, argument: &str) -> PyResult<f64> {
+    given.extract().map_err(|_| another(given, argument, "seconds from now"))
+}
+
+/// True or False.
+pub(crate) fn flag(given: &Bound<'_, PyAny>, argument: &str) -> PyResult<bool> {
+    given.extract().map_err(|_| another(given, argument, "True or False"))
+}
+
+/// A word.
+pub(crate) fn text<'a>(given: &'a Bound<'_, PyAny>, argument: &str) -> PyResult<&'a str> {
+    given.extract().map_err(|_| another(given, argument, "a string"))
+}
+
 /// The score of that name.
-pub(crate) fn score(name: &str) -> PyResult<Score> {
+pub(crate) fn score(name: &str, argument: &str) -> PyResult<Score> {
     Score::from_name(name).ok_or_else(|| {
         PyValueError::new_err(format!(
-            "score: expected \"entropy\", \"margin\", \"least_confidence\" or \"gini\", got \"{name}\""
+            "{argument}: expected \"entropy\", \"margin\", \"least_confidence\" or \"gini\", got \"{name}\""
         ))
     })
 }
 
 /// `invalid=`: whether rows that are not valid score NaN.
-pub(crate) fn nan_if_invalid(invalid: &str) -> PyResult<bool> {
-    match invalid {
+pub(crate) fn nan_if_invalid(given: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match text(given, "invalid")? {
         "raise" => Ok(false),
         "nan" => Ok(true),
-        _ => Err(PyValueError::new_err(format!("invalid: expected \"raise\" or \"nan\", got \"{invalid}\""))),
+        invalid => {
+            Err(PyValueError::new_err(format!("invalid: expected \"raise\" or \"nan\", got \"{invalid}\"")))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use querist_core::error::Error;
 use querist_core::pool::Par;
 
-use crate::settings;
+use crate::{arguments, settings};
 
 /// Elements under which a call keeps the GIL: letting go and taking it again costs more than the work.
 const SMALL: usize = 1 << 14;
@@ -22,23 +22,20 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// One thread, and nothing else.
+    pub(crate) const ONE_THREAD: Self = Self { threads: Some(1), deadline: None, progress: None };
+
     /// From `n_threads=` and `deadline=` (seconds from now).
     #[expect(clippy::disallowed_methods, reason = "the deadline is the door's")]
-    pub(crate) fn new(n_threads: Option<i64>, deadline: Option<f64>) -> PyResult<Self> {
-        let threads = match n_threads {
-            None => None,
-            Some(n) => match usize::try_from(n) {
-                Ok(n) if n > 0 => Some(n),
-                _ => {
-                    return Err(PyValueError::new_err(format!(
-                        "n_threads: expected a positive number or None, got {n}"
-                    )));
-                }
-            },
-        };
+    pub(crate) fn new(
+        n_threads: Option<&Bound<'_, PyAny>>,
+        deadline: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let threads = arguments::threads(n_threads)?;
         let deadline = match deadline {
             None => None,
-            Some(seconds) => {
+            Some(given) => {
+                let seconds = arguments::seconds(given, "deadline")?;
                 match Duration::try_from_secs_f64(seconds).ok().and_then(|d| Instant::now().checked_add(d)) {
                     Some(instant) => Some((seconds, instant)),
                     None => {

@@ -16,6 +16,8 @@ use querist_core::real::Real;
 use querist_core::rows::integers::{Integers, Width};
 use querist_core::rows::{Rows, Stored};
 
+use crate::arguments::shape_of;
+
 /// Rows of an array of floats.
 pub(crate) enum Floats<'a> {
     /// float32, or float16 or bfloat16 widened to it.
@@ -284,8 +286,8 @@ pub(crate) fn given_output<'a, T: Real + Element>(
     }
     if array.shape() != [n] {
         return Err(PyValueError::new_err(format!(
-            "{argument}: expected shape ({n},), got {:?}",
-            array.shape()
+            "{argument}: expected shape ({n},), got {}",
+            shape_of(array)
         )));
     }
     // SAFETY: the field of a live array object.

@@ -20,12 +20,12 @@ pub(crate) fn expected_gradient_length<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
     features: &Bound<'py, PyAny>,
-    bias: bool,
-    squared: bool,
+    bias: &Bound<'py, PyAny>,
+    squared: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
-    invalid: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    invalid: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let proba = arguments::array(proba, "proba")?;
@@ -34,6 +34,7 @@ pub(crate) fn expected_gradient_length<'py>(
     let (rows, dtype) = capi::rows(&proba, "proba")?;
     let (vectors, _) = capi::rows(&features, "features")?;
     let nan_if_invalid = arguments::nan_if_invalid(invalid)?;
+    let (bias, squared) = (arguments::flag(bias, "bias")?, arguments::flag(squared, "squared")?);
     let request = GradientRequest { bias, squared, tolerance: tolerance(dtype), nan_if_invalid };
     let out = out.map(std::slice::from_ref);
     match (rows, vectors) {
@@ -70,8 +71,8 @@ fn lengths<'py, T: Real + Element>(
 pub(crate) fn gram<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;
@@ -96,8 +97,8 @@ pub(crate) fn variance_reduction<'py>(
     moment: &Bound<'py, PyArray2<f64>>,
     noise: f64,
     out: Option<&Bound<'py, PyAny>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;
@@ -138,8 +139,8 @@ pub(crate) fn variance_reduction_picks<'py>(
     k: &Bound<'py, PyAny>,
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;

@@ -25,8 +25,14 @@ fn scores_of(names: &[String]) -> PyResult<Vec<CommitteeScore>> {
     names.iter().map(score).collect()
 }
 
-/// A member axis of an array of that many dimensions.
-fn axis(array: &Bound<'_, PyUntypedArray>, argument: &str, axis: i64, shapes: &[&str]) -> PyResult<usize> {
+/// A member axis of an array of that many dimensions, by default the first.
+fn axis(
+    array: &Bound<'_, PyUntypedArray>,
+    argument: &str,
+    axis: Option<&Bound<'_, PyAny>>,
+    shapes: &[&str],
+) -> PyResult<usize> {
+    let axis = axis.map_or(Ok(0), |axis| arguments::integer(axis, "member_axis"))?;
     match usize::try_from(axis) {
         Ok(axis) if axis < shapes.len() => {
             arguments::check_ndim(array, shapes.len(), argument, shapes[axis])?;
@@ -76,17 +82,17 @@ pub(crate) fn committee<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
     names: Vec<String>,
-    member_axis: i64,
+    member_axis: &Bound<'py, PyAny>,
     weights: Option<Vec<f64>>,
     out: Option<Vec<Bound<'py, PyAny>>>,
-    invalid: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    invalid: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let limits = Limits::new(n_threads, deadline)?;
     let scores = scores_of(&names)?;
     let array = arguments::array(proba, "proba")?;
-    let axis = axis(&array, "proba", member_axis, &PROBA)?;
+    let axis = axis(&array, "proba", Some(member_axis), &PROBA)?;
     let (members, dtype) = capi::members(&array, axis, "proba")?;
     let request = CommitteeRequest {
         argument: "proba",
@@ -119,14 +125,14 @@ fn fill<'py, T: Real + Element>(
 pub(crate) fn votes<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
-    member_axis: i64,
-    invalid: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    member_axis: &Bound<'py, PyAny>,
+    invalid: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(proba, "proba")?;
-    let axis = axis(&array, "proba", member_axis, &PROBA)?;
+    let axis = axis(&array, "proba", Some(member_axis), &PROBA)?;
     let (members, dtype) = capi::members(&array, axis, "proba")?;
     let request = CommitteeRequest {
         argument: "proba",
@@ -163,18 +169,18 @@ pub(crate) fn vote_scores<'py>(
     py: Python<'py>,
     votes: &Bound<'py, PyAny>,
     names: Vec<String>,
-    member_axis: Option<i64>,
+    member_axis: Option<&Bound<'py, PyAny>>,
     n_classes: Option<&Bound<'py, PyAny>>,
-    missing: i64,
+    missing: &Bound<'py, PyAny>,
     weights: Option<Vec<f64>>,
     out: Option<Vec<Bound<'py, PyAny>>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let limits = Limits::new(n_threads, deadline)?;
     let scores = scores_of(&names)?;
     let array = arguments::array(votes, "votes")?;
-    let axis = axis(&array, "votes", member_axis.unwrap_or(0), &VOTES)?;
+    let axis = axis(&array, "votes", member_axis, &VOTES)?;
     let given = capi::integers(&array, axis, "votes")?;
     let (m, n) = given.shape();
     check_axes((m, n), weights.as_deref(), "votes", axis, member_axis.is_some())?;
@@ -182,6 +188,7 @@ pub(crate) fn vote_scores<'py>(
     if n_classes == Some(0) {
         return Err(PyValueError::new_err("n_classes: expected 1 or more, got 0"));
     }
+    let missing = arguments::integer(missing, "missing")?;
     let request = VoteRequest { scores: &scores, n_classes, missing, weights: weights.as_deref() };
     let (arrays, slices) = outputs::<f64>(py, &array, n, scores.len(), out.as_deref())?;
     call(py, &limits, array.len(), |par| core::vote_scores(&given, &request, slices, par))?;
@@ -194,15 +201,15 @@ pub(crate) fn vote_scores<'py>(
 pub(crate) fn ensemble_variance<'py>(
     py: Python<'py>,
     values: &Bound<'py, PyAny>,
-    member_axis: Option<i64>,
+    member_axis: Option<&Bound<'py, PyAny>>,
     weights: Option<Vec<f64>>,
     out: Option<&Bound<'py, PyAny>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(values, "values")?;
-    let axis = axis(&array, "values", member_axis.unwrap_or(0), &VOTES)?;
+    let axis = axis(&array, "values", member_axis, &VOTES)?;
     let weights = weights.as_deref();
     let (members, _) = capi::members(&array, axis, "values")?;
     let (m, n) = (array.shape()[axis], array.shape()[1 - axis]);

@@ -40,13 +40,13 @@ pub(crate) fn linear_density<'py>(
     metric: &str,
     reference: Option<&Bound<'py, PyAny>>,
     include_self: bool,
-    shift: bool,
+    shift: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
-    let options = options(metric, include_self, shift)?;
+    let options = options(metric, include_self, arguments::flag(shift, "shift")?)?;
     let pool = Matrix::of(features, "features")?;
     let others = reference.map(|reference| Matrix::of(reference, "reference")).transpose()?;
     let out = out.map(std::slice::from_ref);
@@ -140,8 +140,8 @@ pub(crate) fn pairwise_density<'py>(
     squares: bool,
     out: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     let limits = Limits::new(n_threads, deadline)?.with_progress(progress)?;
     let array = arguments::features(features, "features")?;
@@ -182,8 +182,8 @@ fn pairs<'py, T: Real + Element>(
 pub(crate) fn spread(
     py: Python<'_>,
     features: &Bound<'_, PyAny>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'_, PyAny>>,
+    deadline: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<f64> {
     let limits = Limits::new(n_threads, deadline)?;
     let matrix = Matrix::of(features, "features")?;
@@ -203,7 +203,7 @@ pub(crate) fn products<'py>(
     py: Python<'py>,
     left: &Bound<'py, PyAny>,
     right: &Bound<'py, PyAny>,
-    n_threads: Option<i64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, None)?;
     let (left, right) = (arguments::features(left, "left")?, arguments::features(right, "right")?);
@@ -225,11 +225,11 @@ pub(crate) fn knn_density<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
     k: &Bound<'py, PyAny>,
-    metric: &str,
+    metric: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?.with_progress(progress)?;
     let array = arguments::features(features, "features")?;

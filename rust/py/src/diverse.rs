@@ -46,7 +46,7 @@ fn large(size: usize) -> usize {
 #[pymethods]
 impl KCenter {
     #[new]
-    fn new(given: &Bound<'_, PyAny>, metric: &str) -> PyResult<Self> {
+    fn new(given: &Bound<'_, PyAny>, metric: &Bound<'_, PyAny>) -> PyResult<Self> {
         let metric = arguments::metric(metric)?;
         let known = match Matrix::of(given, "features")?.rows("features")? {
             Floats::Single(rows) => Either::Single(Known::new(&rows, metric)),
@@ -60,7 +60,7 @@ impl KCenter {
     fn add(&self, py: Python<'_>, rows: Vec<usize>, outside: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let matrix = Matrix::of(outside.unwrap_or(self.features.bind(py)), "labeled")?;
         let given = matrix.rows("labeled")?;
-        let limits = Limits::new(Some(1), None)?;
+        let limits = Limits::ONE_THREAD;
         let argument = if outside.is_some() { "labeled" } else { "features" };
         call(py, &limits, large(0), |_| {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,8 +81,8 @@ impl KCenter {
         weights: Option<&Bound<'py, PyArray1<f64>>>,
         available: Option<&Bound<'py, PyAny>>,
         quota: Option<Quota<'py>>,
-        n_threads: Option<i64>,
-        deadline: Option<f64>,
+        n_threads: Option<&Bound<'py, PyAny>>,
+        deadline: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize, usize)> {
         let limits = Limits::new(n_threads, deadline)?;
         let matrix = Matrix::of(self.features.bind(py), "features")?;
@@ -206,8 +206,8 @@ pub(crate) fn relevant<'py>(
     outside: Option<&Bound<'py, PyAny>>,
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let pool = Matrix::of(features, "features")?;
@@ -255,8 +255,8 @@ pub(crate) fn k_means_pp<'py>(
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
     seed: u64,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let pool = Matrix::of(features, "features")?;
@@ -297,26 +297,26 @@ pub(crate) fn facility_location<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
     k: &Bound<'py, PyAny>,
-    kernel: &str,
+    kernel: &Bound<'py, PyAny>,
     gamma: f64,
     labelled: Vec<usize>,
     outside: Option<&Bound<'py, PyAny>>,
     weights: Option<&Bound<'py, PyArray1<f64>>>,
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let pool = Matrix::of(features, "features")?;
     let k = arguments::count(k, "k")?;
     let pickable = Pickable::new(available, quota, pool.shape().0)?;
     let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
-    let similarity = match kernel {
+    let similarity = match arguments::text(kernel, "kernel")? {
         "rbf" => Similarity::Rbf { gamma, metric: Metric::Euclidean },
         "rbf of directions" => Similarity::Rbf { gamma, metric: Metric::Cosine },
         "cosine" => Similarity::Cosine,
-        _ => {
+        kernel => {
             let text = format!("kernel: expected \"rbf\" or \"cosine\", got \"{kernel}\"");
             return Err(PyValueError::new_err(text));
         }
@@ -336,8 +336,8 @@ pub(crate) fn badge<'py>(
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
     seed: u64,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> Picked<'py> {
     let limits = Limits::new(n_threads, deadline)?;
     let proba = arguments::array(proba, "proba")?;
@@ -369,9 +369,9 @@ pub(crate) fn nearest<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
     picks: Vec<usize>,
-    metric: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    metric: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let limits = Limits::new(n_threads, deadline)?;
     let pool = Matrix::of(features, "features")?;

@@ -28,14 +28,14 @@ pub(crate) fn score<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
     name: &str,
-    from_logits: bool,
-    normalize: bool,
+    from_logits: &Bound<'py, PyAny>,
+    normalize: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
-    invalid: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    invalid: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let names = [arguments::score(name)?];
+    let names = [arguments::score(name, "name")?];
     let limits = Limits::new(n_threads, deadline)?;
     let mut all = score_rows(
         py,
@@ -56,14 +56,15 @@ pub(crate) fn scores<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
     names: Vec<String>,
-    from_logits: bool,
-    normalize: bool,
+    from_logits: &Bound<'py, PyAny>,
+    normalize: &Bound<'py, PyAny>,
     out: Option<Vec<Bound<'py, PyAny>>>,
-    invalid: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    invalid: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let names: Vec<Score> = names.iter().map(|name| arguments::score(name)).collect::<PyResult<_>>()?;
+    let names: Vec<Score> =
+        names.iter().map(|name| arguments::score(name, "names")).collect::<PyResult<_>>()?;
     let limits = Limits::new(n_threads, deadline)?;
     score_rows(py, proba, &names, (from_logits, normalize), out.as_deref(), invalid, &limits)
 }
@@ -72,18 +73,23 @@ fn score_rows<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
     scores: &[Score],
-    (from_logits, normalize): (bool, bool),
+    (from_logits, normalize): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
     out: Option<&[Bound<'py, PyAny>]>,
-    invalid: &str,
+    invalid: &Bound<'py, PyAny>,
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let argument = "proba";
     let array = arguments::array(proba, argument)?;
     arguments::check_ndim(&array, 2, argument, "(n, c)")?;
     let (floats, dtype) = capi::rows(&array, argument)?;
-    let nan_if_invalid = arguments::nan_if_invalid(invalid)?;
-    let request =
-        Request { argument, scores, from_logits, normalize, tolerance: tolerance(dtype), nan_if_invalid };
+    let request = Request {
+        argument,
+        scores,
+        from_logits: arguments::flag(from_logits, "from_logits")?,
+        normalize: arguments::flag(normalize, "normalize")?,
+        tolerance: tolerance(dtype),
+        nan_if_invalid: arguments::nan_if_invalid(invalid)?,
+    };
     match floats {
         Floats::Single(rows) => fill(py, &array, &rows, &request, out, limits),
         Floats::Double(rows) => fill(py, &array, &rows, &request, out, limits),
@@ -144,12 +150,12 @@ pub(crate) fn top_scores<'py>(
     py: Python<'py>,
     proba: &Bound<'py, PyAny>,
     k: &Bound<'py, PyAny>,
-    score: &str,
-    from_logits: bool,
+    score: &Bound<'py, PyAny>,
+    from_logits: &Bound<'py, PyAny>,
     available: Option<&Bound<'py, PyAny>>,
-    invalid: &str,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    invalid: &Bound<'py, PyAny>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
     let argument = "proba";
     let limits = Limits::new(n_threads, deadline)?;
@@ -159,8 +165,8 @@ pub(crate) fn top_scores<'py>(
     let k = arguments::count(k, "k")?;
     let request = Request {
         argument,
-        scores: &[arguments::score(score)?],
-        from_logits,
+        scores: &[arguments::score(arguments::text(score, "score")?, "score")?],
+        from_logits: arguments::flag(from_logits, "from_logits")?,
         normalize: false,
         tolerance: tolerance(dtype),
         nan_if_invalid: arguments::nan_if_invalid(invalid)?,

@@ -30,8 +30,8 @@ pub(crate) fn top_k<'py>(
     k: &Bound<'py, PyAny>,
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(scores, "scores")?;
@@ -57,8 +57,8 @@ pub(crate) fn power<'py>(
     seed: u64,
     available: Option<&Bound<'py, PyAny>>,
     quota: Option<Quota<'py>>,
-    n_threads: Option<i64>,
-    deadline: Option<f64>,
+    n_threads: Option<&Bound<'py, PyAny>>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize)> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::array(scores, "scores")?;

@@ -8,6 +8,8 @@ use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::prelude::*;
 use querist_core::simd::Level;
 
+use crate::arguments;
+
 /// What `set_num_threads` has said; 0 is nothing. An atomic, not a lock: a fork may come at any time.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -86,18 +88,8 @@ fn processors() -> usize {
 
 /// Sets the number of threads for all later calls; None goes back to the environment and the machine.
 #[pyfunction]
-pub(crate) fn set_num_threads(n_threads: Option<i64>) -> PyResult<()> {
-    let n = match n_threads.map(usize::try_from) {
-        None => 0,
-        Some(Ok(n)) if n > 0 => n,
-        Some(_) => {
-            return Err(PyValueError::new_err(format!(
-                "n_threads: expected a positive number or None, got {}",
-                n_threads.unwrap_or(0)
-            )));
-        }
-    };
-    THREADS.store(n, Ordering::Relaxed);
+pub(crate) fn set_num_threads(n_threads: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    THREADS.store(arguments::threads(n_threads)?.unwrap_or(0), Ordering::Relaxed);
     Ok(())
 }
 
