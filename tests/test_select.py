@@ -159,6 +159,12 @@ def test_an_available_that_names_no_rows_is_refused_by_name(available, error):
         qr.top_scores(np.full((10, 2), 0.5), 1, available=available)
 
 
+def test_an_available_row_is_named_as_it_was_given():
+    for row in (2**63 + 1, 10):
+        with pytest.raises(ValueError, match=rf"^available: row {row} is not one of the 10 rows$"):
+            qr.select.top_k(np.arange(10.0), 1, available=np.array([row], np.uint64))
+
+
 @pytest.mark.parametrize(
     ("scores", "available", "k", "pickable"),
     [

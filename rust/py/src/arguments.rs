@@ -168,7 +168,7 @@ pub(crate) fn mask(given: Option<&Bound<'_, PyAny>>, n: usize, argument: &str) -
             let numbers = array.call_method1("astype", ("int64",))?;
             let numbers = numbers.cast::<PyArray1<i64>>()?.to_vec()?;
             let mut mask = vec![0; n];
-            for number in numbers {
+            for (i, number) in numbers.into_iter().enumerate() {
                 let slot = usize::try_from(number).ok().and_then(|i| mask.get_mut(i));
                 match slot {
                     Some(seen @ 0) => *seen = 1,
@@ -178,8 +178,10 @@ pub(crate) fn mask(given: Option<&Bound<'_, PyAny>>, n: usize, argument: &str) -
                         )));
                     }
                     None => {
+                        // As given: a uint64 may be more than an int64 holds, and is negative then.
+                        let given = array.get_item(i)?;
                         return Err(PyValueError::new_err(format!(
-                            "{argument}: row {number} is not one of the {n} rows"
+                            "{argument}: row {given} is not one of the {n} rows"
                         )));
                     }
                 }
