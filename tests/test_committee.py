@@ -251,6 +251,16 @@ def test_what_an_iterator_cannot_give_is_refused():
         qr.bald(iter(np.broadcast_to(np.float32(0.001), (2, 1000, 1000))), deadline=0.0)
 
 
+@every_streamed
+@pytest.mark.parametrize("total", [0.999, 1.001])
+def test_members_as_far_from_one_as_can_be_have_a_consensus(name, total):
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), (3, 20_000))
+    proba *= total / proba.sum(axis=2, keepdims=True)
+    valid = proba[:, ~np.isnan(qr.bald(proba, invalid="nan"))]
+    assert valid.shape[1] > 100
+    assert_close(call(name, iter(valid)), call(name, valid))
+
+
 @every_score
 @every_float
 @pytest.mark.parametrize("bad", [NAN, math.inf, -0.25, 1.5])

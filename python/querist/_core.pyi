@@ -58,6 +58,7 @@ def scores(
     invalid: str,
     n_threads: int | None,
     deadline: float | None,
+    tolerance: float | None = None,
 ) -> list[NDArray[Any]]: ...
 def top_scores(
     proba: ArrayLike,
@@ -86,6 +87,7 @@ def committee(
     invalid: str,
     n_threads: int | None,
     deadline: float | None,
+    tolerance: float | None = None,
 ) -> list[NDArray[Any]]: ...
 def votes(
     proba: ArrayLike,

@@ -21,6 +21,9 @@ OF_CONSENSUS = {
 }
 POSSIBLE = ("bald", *OF_CONSENSUS)
 
+# How far from 1 a consensus may add up to: its members are within 1e-3, and so is it but for rounding.
+TOLERANCE = 2e-3
+
 
 class Streamed:
     """The running consensus and BALD of a weighted committee: O(n c) memory, however many members.
@@ -92,6 +95,7 @@ class Streamed:
             self._invalid,
             self._n_threads,
             self._deadline.left(),
+            TOLERANCE,
         )
         self._bald *= before
         self._bald += self._gain
@@ -111,6 +115,7 @@ class Streamed:
                 self._invalid,
                 self._n_threads,
                 self._deadline.left(),
+                TOLERANCE,
             )
             found |= dict(zip(wanted, of_consensus, strict=True))
         for array in found.values():

@@ -10,7 +10,7 @@ use querist_core::score::{GradientRequest, expected_gradient_length as gradient_
 use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats};
-use crate::score::{outputs, tolerance};
+use crate::score::{outputs, tolerance_of};
 use crate::select::picks;
 
 /// The expected gradient length of each row.
@@ -35,7 +35,7 @@ pub(crate) fn expected_gradient_length<'py>(
     let (vectors, _) = capi::rows(&features, "features")?;
     let nan_if_invalid = arguments::nan_if_invalid(invalid)?;
     let (bias, squared) = (arguments::flag(bias, "bias")?, arguments::flag(squared, "squared")?);
-    let request = GradientRequest { bias, squared, tolerance: tolerance(dtype), nan_if_invalid };
+    let request = GradientRequest { bias, squared, tolerance: tolerance_of(dtype), nan_if_invalid };
     let out = out.map(std::slice::from_ref);
     match (rows, vectors) {
         (Floats::Single(rows), Floats::Single(vectors)) => {

@@ -10,7 +10,7 @@ use querist_core::score::{self as core, CommitteeRequest, CommitteeScore, VoteRe
 use crate::arguments;
 use crate::call::{Limits, call};
 use crate::capi::{self, Committee};
-use crate::score::{outputs, tolerance};
+use crate::score::{outputs, tolerance_of};
 
 /// Members above which more members than rows are taken for the wrong axis, if nobody said which it is.
 const MANY: usize = 64;
@@ -77,6 +77,7 @@ fn check_axes(
 
 /// Several scores of a committee's probabilities, in one read.
 #[pyfunction]
+#[pyo3(signature = (proba, names, member_axis, weights, out, invalid, n_threads, deadline, tolerance=None))]
 #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "a public signature")]
 pub(crate) fn committee<'py>(
     py: Python<'py>,
@@ -88,6 +89,7 @@ pub(crate) fn committee<'py>(
     invalid: &Bound<'py, PyAny>,
     n_threads: Option<&Bound<'py, PyAny>>,
     deadline: Option<&Bound<'py, PyAny>>,
+    tolerance: Option<f64>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let limits = Limits::new(n_threads, deadline)?;
     let scores = scores_of(&names)?;
@@ -98,7 +100,7 @@ pub(crate) fn committee<'py>(
         argument: "proba",
         scores: &scores,
         weights: weights.as_deref(),
-        tolerance: tolerance(dtype),
+        tolerance: tolerance.unwrap_or_else(|| tolerance_of(dtype)),
         nan_if_invalid: arguments::nan_if_invalid(invalid)?,
     };
     match members {
@@ -138,7 +140,7 @@ pub(crate) fn votes<'py>(
         argument: "proba",
         scores: &[],
         weights: None,
-        tolerance: tolerance(dtype),
+        tolerance: tolerance_of(dtype),
         nan_if_invalid: arguments::nan_if_invalid(invalid)?,
     };
     match members {

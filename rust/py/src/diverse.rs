@@ -23,7 +23,7 @@ use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
 use crate::capi::{self, Floats, Pair};
 use crate::matrix::Matrix;
-use crate::score::tolerance;
+use crate::score::tolerance_of;
 
 /// What is known of a pool between picks.
 #[pyclass(frozen)]
@@ -348,7 +348,7 @@ pub(crate) fn badge<'py>(
     let pickable = Pickable::new(available, quota, n)?;
     let open = || pickable.open();
     let (given, dtype) = capi::rows(&proba, "proba")?;
-    let settings = (seed, tolerance(dtype));
+    let settings = (seed, tolerance_of(dtype));
     let size = work(n, k, proba.shape()[1] + d);
     let found = match (given, pool.rows("features")?) {
         (Floats::Single(proba), Floats::Single(rows)) => {

@@ -13,7 +13,7 @@ use crate::capi::{self, Dtype, Floats};
 use crate::select::picks;
 
 /// How far probabilities of a dtype may be from [0, 1] and their sum from 1. float64 is often float32, widened.
-pub(crate) fn tolerance(dtype: Dtype) -> f64 {
+pub(crate) fn tolerance_of(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::Float32 | Dtype::Float64 => 1e-3,
         Dtype::Float16 => 5e-3,
@@ -43,7 +43,7 @@ pub(crate) fn score<'py>(
         &names,
         (from_logits, normalize),
         out.map(std::slice::from_ref),
-        invalid,
+        (invalid, None),
         &limits,
     )?;
     all.pop().ok_or_else(|| PyValueError::new_err("no score"))
@@ -51,6 +51,7 @@ pub(crate) fn score<'py>(
 
 /// Several scores of each row, in one read.
 #[pyfunction]
+#[pyo3(signature = (proba, names, from_logits, normalize, out, invalid, n_threads, deadline, tolerance=None))]
 #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "a public signature")]
 pub(crate) fn scores<'py>(
     py: Python<'py>,
@@ -62,11 +63,12 @@ pub(crate) fn scores<'py>(
     invalid: &Bound<'py, PyAny>,
     n_threads: Option<&Bound<'py, PyAny>>,
     deadline: Option<&Bound<'py, PyAny>>,
+    tolerance: Option<f64>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let names: Vec<Score> =
         names.iter().map(|name| arguments::score(name, "names")).collect::<PyResult<_>>()?;
     let limits = Limits::new(n_threads, deadline)?;
-    score_rows(py, proba, &names, (from_logits, normalize), out.as_deref(), invalid, &limits)
+    score_rows(py, proba, &names, (from_logits, normalize), out.as_deref(), (invalid, tolerance), &limits)
 }
 
 fn score_rows<'py>(
@@ -75,7 +77,7 @@ fn score_rows<'py>(
     scores: &[Score],
     (from_logits, normalize): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
     out: Option<&[Bound<'py, PyAny>]>,
-    invalid: &Bound<'py, PyAny>,
+    (invalid, tolerance): (&Bound<'py, PyAny>, Option<f64>),
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let argument = "proba";
@@ -87,7 +89,7 @@ fn score_rows<'py>(
         scores,
         from_logits: arguments::flag(from_logits, "from_logits")?,
         normalize: arguments::flag(normalize, "normalize")?,
-        tolerance: tolerance(dtype),
+        tolerance: tolerance.unwrap_or_else(|| tolerance_of(dtype)),
         nan_if_invalid: arguments::nan_if_invalid(invalid)?,
     };
     match floats {
@@ -168,7 +170,7 @@ pub(crate) fn top_scores<'py>(
         scores: &[arguments::score(arguments::text(score, "score")?, "score")?],
         from_logits: arguments::flag(from_logits, "from_logits")?,
         normalize: false,
-        tolerance: tolerance(dtype),
+        tolerance: tolerance_of(dtype),
         nan_if_invalid: arguments::nan_if_invalid(invalid)?,
     };
     let mask = arguments::mask(available, array.shape()[0], "available")?;
