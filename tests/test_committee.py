@@ -245,6 +245,11 @@ def test_what_an_iterator_cannot_give_is_refused():
     for out in (np.zeros(9), np.zeros(10, np.float32), np.zeros(20)[::2], [0.0] * 10):
         with pytest.raises(REFUSED, match="out"):
             qr.bald(iter(proba), out=out)
+    memory = proba.copy()
+    for member in range(3):
+        with pytest.raises(ValueError, match=rf"^out: shares memory with member {member}\b"):
+            qr.bald(iter(memory), out=memory[member].reshape(-1)[:10], weights=[1, 1, 0])
+    assert bits(memory) == bits(proba)
     with pytest.raises(REFUSED, match="n_threads"):
         qr.bald(iter(proba), n_threads=0)
     with pytest.raises(TimeoutError):

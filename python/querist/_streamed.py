@@ -67,6 +67,9 @@ class Streamed:
         self._check(member, index)
         if self._dtype is None:
             self._start(member)
+        if any(np.may_share_memory(array, member) for array in self._out or ()):
+            msg = f"out: shares memory with member {index}, which is never written"
+            raise ValueError(msg)
         if weight == 0:
             return
         consensus, new = self._pair
