@@ -121,6 +121,17 @@ def test_gradient_length_of_certain_rows_is_what_little_is_left(dtype, doubt, c)
     np.testing.assert_allclose(got, true, rtol=rtol(dtype), atol=2 * np.finfo(dtype).smallest_subnormal)
 
 
+def test_gradient_length_is_of_the_wider_type_of_both():
+    proba, features = dirichlet(20, 3), normal(20, 4)
+    for one, other in ((np.float32, np.float64), (np.float64, np.float16)):
+        given = proba.astype(one), features.astype(other)
+        got = qr.expected_gradient_length(*given)
+        wide = qr.expected_gradient_length(*(array.astype(np.float64) for array in given))
+        assert got.dtype == np.float64
+        assert bits(got) == bits(wide)
+    assert qr.expected_gradient_length(proba.astype(np.float16), features.astype("f4")).dtype == np.float32
+
+
 def test_gradient_length_of_bad_input():
     proba, features = dirichlet(20, 3), normal(20, 4)
     score = qr.expected_gradient_length

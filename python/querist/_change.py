@@ -60,7 +60,7 @@ def expected_gradient_length(
     Returns
     -------
     ndarray, shape (n,)
-        0 or more; float64 for float64 `proba`, else float32.
+        0 or more; float64 if `proba` or `features` is, else float32.
 
     Raises
     ------
