@@ -99,6 +99,30 @@ def test_uncertainty_is_that_of_modal(name, case):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance(case, proba))
 
 
+@pytest.mark.parametrize("dtype", [bool, int, np.uint8, np.longdouble])
+def test_hard_and_long_probabilities_are_taken_as_modal_takes_them(dtype):
+    hard = np.eye(3, dtype=dtype)
+    for name in MEASURES:
+        found = getattr(modal, name)(Given(hard), hard)
+        assert found.dtype == np.float64
+        assert found.tolist() == theirs(name)(Given(hard.astype(float)), hard).tolist()
+    several = GivenCommittee(np.stack([hard, hard[::-1]]))
+    for name in ("consensus_entropy", "KL_max_disagreement"):
+        expected = theirs(name)(GivenCommittee(several.members.astype(float)), hard)
+        np.testing.assert_allclose(getattr(modal, name)(several, hard), expected, rtol=0, atol=1e-15)
+
+
+def test_errors_are_about_what_a_drop_in_knows():
+    halves = np.array([[0.5, 0.25]])
+    for name in (*MEASURES, "consensus_entropy"):
+        with pytest.raises(ValueError, match=r"^predict_proba: row 0 is not valid: [^;]*$"):
+            getattr(modal, name)(Given(halves), POOL)
+        with pytest.raises(TypeError, match=r"^predict_proba: expected .*, got complex128$"):
+            getattr(modal, name)(Given(halves.astype(complex)), POOL)
+    with pytest.raises(ValueError, match=r"^vote_proba: row 0 of member 0 is not valid: [^;]*$"):
+        modal.KL_max_disagreement(GivenCommittee(halves[None]), POOL)
+
+
 @pytest.mark.parametrize("case", COMMITTEES)
 @pytest.mark.parametrize("name", DISAGREEMENTS)
 def test_disagreement_is_that_of_modal(name, case):

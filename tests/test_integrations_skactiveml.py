@@ -54,6 +54,15 @@ def test_whole_numbers_and_lists_are_probabilities_too():
         )
 
 
+@pytest.mark.parametrize("name", ["uncertainty_scores", "average_kl_divergence"])
+def test_errors_are_about_the_argument_that_a_drop_in_has(name):
+    halves = np.full((1, 2, 2) if name == "average_kl_divergence" else (1, 2), 0.75)
+    with pytest.raises(ValueError, match=r"^probas: row 0 .*is not valid: [^;]*$"):
+        getattr(ours, name)(halves)
+    with pytest.raises(TypeError, match=r"^probas: expected .*, got complex128$"):
+        getattr(ours, name)(halves.astype(complex))
+
+
 @pytest.mark.parametrize("case", COMMITTEES)
 def test_divergence_is_that_of_scikit_activeml(case):
     members = COMMITTEES[case]

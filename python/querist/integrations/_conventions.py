@@ -1,7 +1,8 @@
-"""What the drop-ins translate alike: integers as numbers, labels as class numbers, ties at random."""
+"""What the drop-ins translate alike: numbers, errors, labels as class numbers, ties at random."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,27 @@ if TYPE_CHECKING:
 
 
 def numbers(given: Any, argument: str) -> NDArray[Any]:
-    """Give an array of floats; integers and booleans, which the peers take too, become float64."""
+    """Give an array of floats; integers, booleans and long doubles, which the peers take, become float64."""
     array = as_array(given, argument)
-    return array.astype(np.float64) if array.dtype.kind in "biu" else array
+    return array.astype(np.float64) if array.dtype.kind in "biu" or array.dtype.char == "g" else array
+
+
+def scored(score: Callable[..., NDArray[Any]], given: Any, argument: str, **options: Any) -> NDArray[Any]:
+    """Score probabilities by a function of querist.
+
+    Its errors are about the argument that they came by, and offer no option that a drop-in lacks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function does.
+    """
+    array = numbers(given, argument)
+    try:
+        return score(array, **options)
+    except (TypeError, ValueError) as error:
+        text = str(error).removeprefix("proba: ").partition("; ")[0]
+        raise type(error)(f"{argument}: {text}") from None
 
 
 def class_numbers(votes: NDArray[Any], classes: Any) -> NDArray[np.int64]:

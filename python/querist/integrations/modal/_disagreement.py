@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import querist
 from querist._arrays import as_array
 from querist._picks import Picks
-from querist.integrations._conventions import class_numbers
+from querist.integrations._conventions import class_numbers, scored
 from querist.integrations.modal._models import answer
 from querist.integrations.modal._selection import largest
 from querist.integrations.modal._uncertainty import classifier_entropy
@@ -151,7 +151,9 @@ def KL_max_disagreement(committee: Any, X: Any, **predict_proba_kwargs: Any) -> 
     array([0.69314718, 0.        ])
     """
     proba = answer(committee.vote_proba, X, predict_proba_kwargs)
-    return np.zeros(X.shape[0]) if proba is None else querist.max_disagreement(proba, member_axis=1)
+    if proba is None:
+        return np.zeros(X.shape[0])
+    return scored(querist.max_disagreement, proba, "vote_proba", member_axis=1)
 
 
 def vote_entropy_sampling(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import querist
 from querist._picks import Picks
+from querist.integrations._conventions import scored
 from querist.integrations.modal._models import answer
 from querist.integrations.modal._selection import largest, smallest
 
@@ -31,7 +32,8 @@ def classifier_uncertainty(classifier: Any, X: Any, **predict_proba_kwargs: Any)
     Returns
     -------
     ndarray, shape (n,)
-        From 0 to 1 - 1/c, of the float type of the probabilities; ones if the classifier is not fitted.
+        From 0 to 1 - 1/c, of the float type of the probabilities, float64 for integers; ones if the
+        classifier is not fitted.
 
     Raises
     ------
@@ -57,7 +59,9 @@ def classifier_uncertainty(classifier: Any, X: Any, **predict_proba_kwargs: Any)
     array([0.5 , 0.25])
     """
     proba = answer(classifier.predict_proba, X, predict_proba_kwargs)
-    return np.ones(X.shape[0]) if proba is None else querist.least_confidence(proba)
+    if proba is None:
+        return np.ones(X.shape[0])
+    return scored(querist.least_confidence, proba, "predict_proba")
 
 
 def classifier_margin(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> NDArray[Any]:
@@ -100,7 +104,7 @@ def classifier_margin(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> N
     proba = answer(classifier.predict_proba, X, predict_proba_kwargs)
     if proba is None:
         return np.zeros(X.shape[0])
-    margin = querist.margin(proba)
+    margin = scored(querist.margin, proba, "predict_proba")
     # With one class the gap is 1 to querist, as nothing is uncertain, and 0 to modAL.
     return np.zeros(len(margin)) if np.shape(proba)[1] == 1 else 1 - margin
 
@@ -142,7 +146,7 @@ def classifier_entropy(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> 
     array([0.69314718, 0.        ])
     """
     proba = answer(classifier.predict_proba, X, predict_proba_kwargs)
-    return np.zeros(X.shape[0]) if proba is None else querist.entropy(proba)
+    return np.zeros(X.shape[0]) if proba is None else scored(querist.entropy, proba, "predict_proba")
 
 
 def uncertainty_sampling(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 import querist
 from querist._arguments import described, finite
 from querist._arrays import as_array
-from querist.integrations._conventions import class_numbers, numbers
+from querist.integrations._conventions import class_numbers, numbers, scored
 
 # The default eps, which is there for the logarithm of 0 alone.
 GUARD = 1e-7
@@ -61,7 +61,7 @@ def average_kl_divergence(probas: ArrayLike, eps: float = 1e-7) -> NDArray[Any]:
         msg = f"eps: expected a number from 0 to 0.1, got {eps}"
         raise ValueError(msg)
     array = numbers(probas, "probas")
-    divergence = querist.bald(array)
+    divergence = scored(querist.bald, array, "probas")
     if least <= GUARD:
         return divergence
     raised = np.clip(array, least, 1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import querist
-from querist.integrations._conventions import numbers
+from querist.integrations._conventions import numbers, scored
 
 SCORES = {
     "least_confident": querist.least_confidence,
@@ -67,7 +67,7 @@ def uncertainty_scores(
         msg = f"method: expected one of {list(SCORES)}, got {method!r}"
         raise ValueError(msg)
     array = numbers(probas, "probas")
-    scores = SCORES[method](array)
+    scores = scored(SCORES[method], array, "probas")
     if cost_matrix is None:
         return scores
     if method == "entropy":
