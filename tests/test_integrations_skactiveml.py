@@ -46,6 +46,15 @@ def test_expected_costs_are_those_of_scikit_activeml(method, case):
     np.testing.assert_allclose(ours.uncertainty_scores(proba, equal, method), plain, atol=2e-6)
 
 
+def test_costs_of_one_class_are_refused_as_in_scikit_activeml():
+    for method in ("least_confident", "margin_sampling"):
+        with pytest.raises(ValueError, match="kth"):
+            theirs("uncertainty_scores")(np.ones((3, 1)), [[0.0]], method)
+        with pytest.raises(ValueError, match=r"^cost_matrix: expected None"):
+            ours.uncertainty_scores(np.ones((3, 1)), [[0.0]], method)
+        assert ours.uncertainty_scores(np.ones((3, 1)), method=method).tolist() == [0] * 3
+
+
 def test_whole_numbers_and_lists_are_probabilities_too():
     for method in ("least_confident", "margin_sampling", "entropy"):
         found = ours.uncertainty_scores([[1, 0], [0, 1]], method=method)
@@ -108,6 +117,35 @@ def test_votes_count_as_in_scikit_activeml(case):
     np.testing.assert_allclose(ours.variation_ratios(make()), expected, rtol=0, atol=1e-15)
 
 
+def test_any_integer_is_a_vote():
+    least, most = -(2**63), 2**63
+    for votes in (np.array([[least, 1, least]]), np.array([[most, 1, most]], np.uint64)):
+        for count in (ours.variation_ratios, theirs("variation_ratios")):
+            np.testing.assert_allclose(count(votes), [1 / 3])
+        for count in (ours.vote_entropy, theirs("vote_entropy")):
+            np.testing.assert_allclose(count(votes, votes[0, :2].tolist()), [0.63651417])
+            with pytest.raises(ValueError, match=str(votes[0, 0])):
+                count(votes, [0, 1])
+
+
+@pytest.mark.parametrize("bad", [NAN, np.inf])
+def test_votes_that_are_no_labels_are_refused_as_in_scikit_activeml(bad):
+    for count in (ours.variation_ratios, theirs("variation_ratios")):
+        with pytest.raises(ValueError, match=r"(?i)votes\[1, 0\]: expected a label, got (nan|inf)|contains"):
+            count([[0.0, 1.0], [bad, 0.0]])
+    for count in (ours.vote_entropy, theirs("vote_entropy")):
+        with pytest.raises(ValueError, match=r"(?i)votes\[1, 0\]: expected a label, got (nan|inf)|contains"):
+            count([[0.0, 1.0], [bad, 0.0]], [0.0, 1.0, bad])
+
+
+@pytest.mark.parametrize("classes", [[], 3, [[0, 1]], [0, 1, 1]])
+def test_classes_that_are_no_classes_are_refused_as_in_scikit_activeml(classes):
+    with pytest.raises((ValueError, TypeError)):
+        theirs("vote_entropy")([[0, 1]], classes)
+    with pytest.raises(ValueError, match=r"^classes: expected"):
+        ours.vote_entropy([[0, 1]], classes)
+
+
 @pytest.mark.parametrize("classes", [[0, 1], [1, 0, 5]])
 def test_a_vote_for_no_class_is_an_error_as_in_scikit_activeml(classes):
     for votes in ([[0, 1], [0, 3]], [[0, 1], [0, -1]], [[0.0, 1.0], [0.0, 3.0]]):
@@ -168,6 +206,10 @@ def test_what_cannot_be_drawn_is_refused_as_in_scikit_activeml():
             with pytest.raises(ValueError, match=r".+"):
                 batch(np.array(utilities), 0, k, method="proportional")
     for batch in (ours.simple_batch, theirs("simple_batch")):
+        for method in ("max", "proportional"):
+            for infinite in (np.inf, -np.inf):
+                with pytest.raises(ValueError, match=r"^utilities: .*finite.*inf$|contains infinity"):
+                    batch([1.0, infinite, NAN], 0, method=method)
         with pytest.raises(ValueError, match="method"):
             batch(np.ones(3), method="least")
         with pytest.raises(ValueError, match="batch_size"):
@@ -313,12 +355,12 @@ def test_rows_that_are_no_probabilities_are_named():
 
 def test_eps_up_to_the_default_changes_nothing():
     members = COMMITTEES["digits"]
-    for eps in (0, 1e-9, 1e-7):
+    for eps in (1e-300, 1e-9, 1e-7):
         assert (ours.average_kl_divergence(members, eps) == qr.bald(members)).all()
     assert (theirs("average_kl_divergence")(members.copy(), 1e-9) != qr.bald(members)).any()
     with pytest.raises(ValueError, match="eps"):
         theirs("average_kl_divergence")(members.copy(), 0)
-    for eps in (-0.1, 0.2, NAN):
+    for eps in (-0.1, 0, 0.2, NAN):
         with pytest.raises(ValueError, match="eps"):
             ours.average_kl_divergence(members, eps)
 

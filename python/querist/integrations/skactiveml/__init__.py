@@ -22,6 +22,8 @@ probabilities          `average_kl_divergence`; negative ones
                                                                    divergence of the numbers given
 members that agree     a divergence of about 1e-16, or -1e-16      0
 string votes           refused                                     counted
+no rows, one class     refused                                     scored: no numbers, or no uncertainty; with
+                                                                   costs one class is refused here too
 odd cost matrices      warned of                                   taken as they are
 batch over the pool    `k_greedy_center` repeats row 0;            ValueError; `simple_batch` as theirs
                        `simple_batch` warns and gives fewer

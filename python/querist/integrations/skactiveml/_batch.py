@@ -57,7 +57,7 @@ def simple_batch(
     Parameters
     ----------
     utilities : array_like, shape (n,) or more axes
-        One number for each candidate; NaN where it may not be picked.
+        One finite number for each candidate; NaN where it may not be picked.
     random_state : int, RandomState or Generator, optional
         Where the random numbers start: those that break ties, each with the same chance, or that draw. By
         default somewhere else each time.
@@ -80,8 +80,8 @@ def simple_batch(
     TypeError
         If an argument is of another kind.
     ValueError
-        If `batch_size` is under 1, `method` is another, or "proportional" does not fit: more axes than one, a
-        negative or infinite utility, or fewer that are not 0.
+        If a utility is infinite, `batch_size` is under 1, `method` is another, or "proportional" does not
+        fit: more axes than one, a negative utility, or fewer that are not 0.
 
     Notes
     -----
@@ -97,6 +97,9 @@ def simple_batch(
         msg = f'method: expected "max" or "proportional", got {method!r}'
         raise ValueError(msg)
     given = np.asarray(numbers(utilities, "utilities"), np.float64)
+    if np.isinf(given).any():
+        msg = f"utilities: expected finite numbers, or NaN, got {given[np.isinf(given)][0]}"
+        raise ValueError(msg)
     asked, there = count(batch_size, "batch_size"), int(np.count_nonzero(~np.isnan(given)))
     if asked < 1:
         msg = f"batch_size: expected 1 or more, got {asked}"

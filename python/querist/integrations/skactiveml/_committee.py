@@ -27,7 +27,7 @@ def average_kl_divergence(probas: ArrayLike, eps: float = 1e-7) -> NDArray[Any]:
     probas : array_like, shape (m, n, c)
         Class probabilities of n rows by m members, as for `querist.bald`.
     eps : float, default 1e-7
-        From 0 to 0.1. Up to the default it does nothing: it guards the logarithm, and querist's needs no
+        Above 0, up to 0.1. Up to the default it does nothing: it guards the logarithm, and querist's needs no
         guard. Over that, probabilities under it are raised to it and the rows rescaled, on a copy.
 
     Returns
@@ -40,7 +40,7 @@ def average_kl_divergence(probas: ArrayLike, eps: float = 1e-7) -> NDArray[Any]:
     TypeError
         If `probas` does not hold numbers.
     ValueError
-        If it is not three-dimensional, a row is not valid, or `eps` is not from 0 to 0.1.
+        If it is not three-dimensional, a row is not valid, or `eps` is not above 0 and up to 0.1.
 
     Notes
     -----
@@ -56,9 +56,9 @@ def average_kl_divergence(probas: ArrayLike, eps: float = 1e-7) -> NDArray[Any]:
     >>> average_kl_divergence([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]])
     array([0.69314718, 0.        ])
     """
-    least = finite(eps, "eps", least="0 or more")
+    least = finite(eps, "eps", least="above 0")
     if least > 0.1:
-        msg = f"eps: expected a number from 0 to 0.1, got {eps}"
+        msg = f"eps: expected a number above 0, up to 0.1, got {eps}"
         raise ValueError(msg)
     array = numbers(probas, "probas")
     divergence = scored(querist.bald, array, "probas")
@@ -77,7 +77,7 @@ def vote_entropy(votes: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
     votes : array_like, shape (n, m)
         The label that each of m members names for each of n rows: numbers or strings.
     classes : array_like, shape (c,)
-        All labels.
+        All labels, each once.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def vote_entropy(votes: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If `votes` is not two-dimensional, or a vote is none of the classes.
+        If `votes` is not two-dimensional, a vote is none of the classes, or one of these is there twice.
 
     Notes
     -----
@@ -103,12 +103,12 @@ def vote_entropy(votes: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
     >>> vote_entropy([[0, 0], [0, 1]], classes=[0, 1])
     array([0.        , 0.69314718])
     """
-    given, names = _labels(votes), as_array(classes, "classes")
-    if given.dtype.kind not in "iu" or not np.array_equal(np.sort(names), np.arange(len(names))):
+    given, names = _labels(votes), _distinct(classes)
+    if not (_counts_as_it_is(given) and np.array_equal(names, np.arange(len(names)))):
         numbered = class_numbers(given, names)
         if (numbered < 0).any():
             row, member = np.argwhere(numbered < 0)[0]
-            msg = f"votes[{row}, {member}]: expected one of the classes, got {given[row, member]!r}"
+            msg = f"votes[{row}, {member}]: expected one of the classes, got {given[row, member].item()!r}"
             raise ValueError(msg)
         given = numbered
     return querist.vote_entropy(given, n_classes=len(names), missing=NO_VOTE, member_axis=1)
@@ -130,7 +130,7 @@ def variation_ratios(votes: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If `votes` is not two-dimensional.
+        If `votes` is not two-dimensional, or a vote is not finite.
 
     Notes
     -----
@@ -147,7 +147,7 @@ def variation_ratios(votes: ArrayLike) -> NDArray[np.float64]:
     array([0.5, 0. ])
     """
     given = _labels(votes)
-    if given.dtype.kind not in "iu":
+    if not _counts_as_it_is(given):
         given = np.unique(given, return_inverse=True)[1].reshape(given.shape)
     return querist.variation_ratio(given, missing=NO_VOTE, member_axis=1)
 
@@ -157,4 +157,26 @@ def _labels(votes: ArrayLike) -> NDArray[Any]:
     if given.ndim != 2:
         msg = f"votes: expected shape (n, m), got {described(given)}"
         raise ValueError(msg)
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        row, member = np.argwhere(~np.isfinite(given))[0]
+        msg = f"votes[{row}, {member}]: expected a label, got {given[row, member]}"
+        raise ValueError(msg)
     return given
+
+
+def _distinct(classes: ArrayLike) -> NDArray[Any]:
+    """Give the classes in ascending order."""
+    given = as_array(classes, "classes")
+    if given.ndim != 1 or not given.size:
+        msg = f"classes: expected shape (c,), one label for each class, got {described(given)}"
+        raise ValueError(msg)
+    names, counts = np.unique(given, return_counts=True)
+    if len(names) != len(given):
+        msg = f"classes: expected each label once, got {names[counts.argmax()].item()!r} more often"
+        raise ValueError(msg)
+    return names
+
+
+def _counts_as_it_is(votes: NDArray[Any]) -> bool:
+    """Tell votes that are numbers to the core: all that an int64 holds, but for `NO_VOTE`."""
+    return np.can_cast(votes.dtype, np.int64) and bool(votes.min(initial=0) != NO_VOTE)

@@ -44,7 +44,7 @@ def uncertainty_scores(
     TypeError
         If `probas` does not hold numbers.
     ValueError
-        If a row is not valid, `method` is another, or the costs do not fit.
+        If a row is not valid, `method` is another, the costs do not fit, or there are costs and one class.
 
     Notes
     -----
@@ -79,6 +79,9 @@ def uncertainty_scores(
 
 
 def _costs(given: ArrayLike, c: int) -> NDArray[np.float64]:
+    if c == 1:
+        msg = "cost_matrix: expected None where there is one class, for which no other can be taken"
+        raise ValueError(msg)
     costs = np.asarray(numbers(given, "cost_matrix"), np.float64)
     if costs.shape != (c, c):
         msg = f"cost_matrix: expected shape ({c}, {c}), a row and a column for each class, got {costs.shape}"
