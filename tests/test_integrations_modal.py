@@ -208,6 +208,15 @@ def test_the_extremes_are_those_of_modal(dtype):
             assert ((steps < 0) if name == "multi_argmax" else (steps > 0)).all()
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_integers_that_float64_rounds_keep_their_order(dtype):
+    values = np.array([2**62, 2**62 + 2, 2**62 + 1], dtype)
+    for k in (1, 2, 3):
+        assert modal.multi_argmax(values, k)[0].tolist() == [1, 2, 0][:k]
+        assert modal.multi_argmin(values, k)[0].tolist() == [0, 2, 1][:k]
+        assert set(theirs("multi_argmax")(values, k)[0].tolist()) == set([1, 2, 0][:k])
+
+
 def learner(name="digits", model="bayes", rows=slice(0, 40), **options):
     X, y = data(name)
     return ActiveLearner(clone(MODELS[model]), X_training=X[rows], y_training=y[rows], **options)

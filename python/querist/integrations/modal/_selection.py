@@ -83,14 +83,22 @@ def multi_argmin(values: ArrayLike, n_instances: int = 1) -> Picks:
 
 def largest(values: NDArray[Any], k: int, random_tie_break: bool | Generator) -> Picks:
     """Give the k largest, largest first."""
-    rows = top(numbers(values, "values"), k, _ties(random_tie_break))
+    rows = top(_ordered(values), k, _ties(random_tie_break))
     return Picks(rows, values[rows])
 
 
 def smallest(values: NDArray[Any], k: int, random_tie_break: bool | Generator) -> Picks:
     """Give the k smallest, smallest first."""
-    rows = top(-numbers(values, "values"), k, _ties(random_tie_break))
+    rows = top(-_ordered(values), k, _ties(random_tie_break))
     return Picks(rows, values[rows])
+
+
+def _ordered(values: NDArray[Any]) -> NDArray[Any]:
+    """Give floats in the order of the values; of integers that float64 may round, their ranks."""
+    floats = numbers(values, "values")
+    if values.dtype.kind in "iu" and np.abs(floats).max(initial=0) >= 2**53:
+        floats = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    return floats
 
 
 def _ties(given: bool | Generator) -> Generator | None:
