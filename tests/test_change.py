@@ -300,6 +300,20 @@ def test_features_whose_products_overflow_are_named(scale):
             call()
 
 
+@pytest.mark.parametrize(("ridge", "noise"), [(1.0, 1e308), (1e-200, 1.0)])
+def test_ridge_and_noise_that_make_the_variance_overflow_are_named(ridge, noise):
+    pool, text = (
+        np.array([[1.0], [2.0]]),
+        f"^features: row 1 .*with ridge={ridge} and noise={noise}, .*overflows",
+    )
+    for call in (
+        lambda: qr.variance_reduction(pool, labeled=[], ridge=ridge, noise=noise),
+        lambda: qr.select.variance_reduction(pool, 1, labeled=[], ridge=ridge, noise=noise),
+    ):
+        with pytest.raises(ValueError, match=text.replace("+", r"\+")):
+            call()
+
+
 def test_a_ridge_that_drowns_in_the_labelled_features_is_named():
     with pytest.raises(ValueError, match=r"^ridge: 1e-300 is too small"):
         qr.variance_reduction(normal(4, 2), labeled=np.full((4, 2), 2.0**20), ridge=1e-300)

@@ -170,15 +170,17 @@ def variance_reduction(
     fall = _core.variance_reduction(
         pool, posterior.covariance, posterior.moment, posterior.noise, out, n_threads, time.left()
     )
-    check_range(fall, pool)
+    check_range(fall, pool, f", with ridge={ridge} and noise={noise},")
     return fall
 
 
-def check_range(numbers: NDArray[Any], pool: NDArray[Any]) -> None:
-    """Raise, naming the largest row of the pool, if a number made of its products is not finite."""
+def check_range(numbers: NDArray[Any], pool: NDArray[Any], circumstances: str = "") -> None:
+    """Raise, naming the largest row of the pool and what else they are made of, if numbers are not finite."""
     if not np.isfinite(numbers).all():
         row = int(np.abs(pool).max(axis=1).argmax())
-        msg = f"features: row {row} is so large that the variance overflows; scale the features"
+        msg = (
+            f"features: row {row} is so large{circumstances} that the variance overflows; scale the features"
+        )
         raise ValueError(msg)
 
 

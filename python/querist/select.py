@@ -182,5 +182,5 @@ def variance_reduction(
         n_threads,
         time.left(),
     )
-    check_range(values, pool)
+    check_range(values, pool, f", with ridge={ridge} and noise={noise},")
     return Picks(indices, values, {"rows_scored": scored})
