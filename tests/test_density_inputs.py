@@ -79,6 +79,11 @@ def test_sparse_pools_that_cannot_be_are_refused():
             qr.information_density(pool, reference=reference)
     with pytest.raises(TypeError):
         qr.information_density(sparse.astype(int))
+    late = sparse.copy()
+    late.indptr[0] = 1
+    for pool, options in ((late, {}), (sparse, {"reference": late})):
+        with pytest.raises(ValueError, match="expected indptr that rises from 0"):
+            qr.information_density(pool, **options)
     spoilt = sparse.copy()
     spoilt.data[5] = NAN
     with pytest.raises(ValueError, match=r"\brow \d+"):

@@ -86,7 +86,7 @@ fn check<T: Real>(input: &mut Input<'_>, bytes: usize) {
     match (density(&sparse, None, options, &mut out, input.par()), expected) {
         (Ok(()), Some(expected)) if is_plain => alike(&out, &expected, options.similarity),
         (Ok(()), Some(_)) => {}
-        // It asks less of the structure: numbers before the first row and behind the last one belong to none.
+        // It asks less of the structure: numbers behind the last row belong to none.
         (Ok(()), None) => assert!(structure.0.windows(2).all(|pair| pair[0] <= pair[1])),
         (Err(Error::Shape { argument, .. }), None) => assert_eq!(argument, "features"),
         (Err(Error::Row { row, .. }), _) => {

@@ -130,10 +130,19 @@ def as_matrix(given: Any, argument: str) -> Any:
     Raises
     ------
     TypeError, ValueError
-        As for `as_array`; also if it is not of two dimensions.
+        As for `as_array`; also if it is not of two dimensions, or sparse with indices that are not in it.
     """
     matrix: Any = given if is_sparse(given) else as_array(given, argument)
     if len(matrix.shape) != 2:
         msg = f"{argument}: expected shape (n, d), got {matrix.shape}"
         raise ValueError(msg)
-    return matrix.tocsr() if is_sparse(matrix) else matrix
+    if not is_sparse(matrix) or matrix.format == "csr":
+        return matrix
+    if hasattr(matrix, "check_format"):
+        # The core looks at CSR itself; scipy's conversion of its kin trusts them, and could crash.
+        try:
+            matrix.check_format()
+        except ValueError as error:
+            msg = f"{argument}: expected a sparse matrix that is sound, got {matrix.format}: {error}"
+            raise ValueError(msg) from error
+    return matrix.tocsr()

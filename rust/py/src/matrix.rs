@@ -22,7 +22,7 @@ impl<'py> Matrix<'py> {
         if !given.is_instance_of::<PyUntypedArray>() && given.hasattr("indptr")? {
             let shape: (usize, usize) = given.getattr("shape")?.extract()?;
             let parts = (given.getattr("data")?, given.getattr("indices")?, given.getattr("indptr")?);
-            return Ok(Self::Sparse(Csr::of(&parts, shape.1, argument)?));
+            return Ok(Self::Sparse(Csr::of(&parts, shape, argument)?));
         }
         arguments::features(given, argument).map(Self::Dense)
     }
@@ -56,9 +56,12 @@ impl<'py> Csr<'py> {
     /// Of data, indices and indptr.
     pub(crate) fn of(
         (data, indices, indptr): &(Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>),
-        width: usize,
+        (n, width): (usize, usize),
         argument: &str,
     ) -> PyResult<Self> {
+        if width == 0 {
+            return Err(PyValueError::new_err(format!("{argument}: expected at least one column, got none")));
+        }
         let data = arguments::array(data, argument)?;
         let one_row = |given: &Bound<'py, PyAny>| -> PyResult<Bound<'py, PyUntypedArray>> {
             let array = arguments::array(given, argument)?;
@@ -66,7 +69,15 @@ impl<'py> Csr<'py> {
             Ok(array.call_method1("reshape", (1, -1))?.cast_into()?)
         };
         arguments::check_ndim(&data, 1, argument, "(n,)")?;
-        Ok(Self { data, indices: one_row(indices)?, starts: one_row(indptr)?, width })
+        let csr = Self { data, indices: one_row(indices)?, starts: one_row(indptr)?, width };
+        if csr.starts.len() != n + 1 {
+            return Err(PyValueError::new_err(format!(
+                "{argument}: expected indptr of {} numbers, one more than rows, got {}",
+                n + 1,
+                csr.starts.len()
+            )));
+        }
+        Ok(csr)
     }
 
     /// As the densities see it, whose numbers are these.

@@ -50,7 +50,7 @@ impl<T: Real> Sparse<'_, T> {
             Err(Error::shape(argument, &expected, &format_args!("row {i} outside")))
         };
         let range = match (start(i), start(i + 1)) {
-            (Some(first), Some(end)) if first <= end && end <= stored => first..end,
+            (Some(first), Some(end)) if first <= end && end <= stored && (i > 0 || first == 0) => first..end,
             _ => {
                 return wrong(format_args!("indptr that rises from 0 to {stored}"));
             }
