@@ -113,3 +113,26 @@ def test_bad_input_is_named():
     for kernel in ("rbf", "cosine"):
         with pytest.raises(ValueError, match=r"features.*row 7\b"):
             cover(spoilt, 3, kernel=kernel)
+
+
+@every_kernel
+@pytest.mark.parametrize("size", [1e-310, 1e-50, 1e39, 1e300])
+def test_the_size_of_weights_does_not_change_the_picks(kernel, size):
+    pool = pool_of(90, 4, np.float32)
+    weights = np.random.default_rng(1).random(90)
+    expected = cover(pool, 20, kernel=kernel, weights=weights)
+    for dtype in (np.float32, np.float64):
+        picks = cover(pool.astype(dtype), 20, kernel=kernel, weights=weights * size)
+        assert picks.indices.tolist() == expected.indices.tolist()
+        np.testing.assert_allclose(picks.values / size, expected.values, rtol=1e-4, atol=1e-6)
+
+
+def test_one_weight_may_be_far_larger_than_the_others():
+    pool = pool_of(30, 4, np.float32)
+    for large in (1e39, 1e60):
+        weights = np.where(np.arange(30) == 4, large, 1.0)
+        picks, wide = (cover(x, 5, weights=weights) for x in (pool, pool.astype(np.float64)))
+        assert picks.indices.tolist() == wide.indices.tolist()
+        np.testing.assert_allclose(picks.values, wide.values, rtol=1e-5)
+    with pytest.raises(ValueError, match="weights: expected a sum that is finite, got inf"):
+        cover(pool, 2, weights=np.full(30, 1e308))

@@ -75,6 +75,18 @@ def test_the_kernel_narrows_with_the_least_distance_between_two_labelled_directi
     )
 
 
+def test_only_the_ratios_of_scores_count_however_small_they_are():
+    pool = np.random.default_rng(0).normal(size=(40, 3))
+    scores = np.arange(1.0, 41)
+    expected = select.uncertainty_herding(scores, pool, 8, gamma=1.0)
+    for size in (1e-300, 1e-50, 1e60):
+        picks = select.uncertainty_herding(scores * size, pool.astype(np.float32), 8, gamma=1.0)
+        assert picks.indices.tolist() == expected.indices.tolist()
+        np.testing.assert_allclose(picks.values / size, expected.values, rtol=1e-4)
+    with pytest.raises(ValueError, match="scores: expected a sum that is finite, got inf"):
+        select.uncertainty_herding(np.full(40, 1e308), pool, 1)
+
+
 def test_items_without_uncertainty_need_no_cover():
     pool = np.random.default_rng(0).normal(size=(60, 4))
     scores = np.zeros(60)

@@ -102,13 +102,24 @@ def facility_location(
         k,
         kernel=kernel,
         gamma=width,
-        weights=None if weights is None else finite_weights(weights, array.shape[0]),
+        weights=None if weights is None else summable_weights(weights, array.shape[0]),
         labeled=labeled,
         available=available,
         limits=quotas(groups, quota, array.shape[0], k),
         n_threads=n_threads,
         time=time,
     )
+
+
+def summable_weights(weights: ArrayLike, n: int, argument: str = "weights") -> NDArray[np.float64]:
+    """Give weights as `finite_weights` does; an infinite sum is a ValueError too, as gains are sums."""
+    worth = finite_weights(weights, n, argument)
+    with np.errstate(over="ignore"):
+        whole = worth.sum()
+    if np.isinf(whole):
+        msg = f"{argument}: expected a sum that is finite, got inf"
+        raise ValueError(msg)
+    return worth
 
 
 def cover(

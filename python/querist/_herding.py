@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from querist._arguments import finite, finite_weights, taken
+from querist._arguments import finite, taken
 from querist._arrays import as_matrix, is_sparse
 from querist._deadline import Deadline
 from querist._density import knn_density
-from querist._facility_location import cover
+from querist._facility_location import cover, summable_weights
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 
@@ -149,7 +149,7 @@ def uncertainty_herding(
     """
     time = Deadline(deadline)
     array = as_matrix(features, "features")
-    worth = finite_weights(scores, array.shape[0], "scores")
+    worth = summable_weights(scores, array.shape[0], "scores")
     if gamma is None:
         width = _narrowing_gamma(array, labeled, n_threads, time)
     else:

@@ -62,7 +62,8 @@ pub fn facility_location<T: Real>(
             coverage[row] = T::from_f64(similarity.of(bound.squared));
         }
     }
-    let weights = weights.map(|weights| weights.iter().map(|&w| T::from_f64(w)).collect::<Vec<T>>());
+    let scale = weights.map_or(1.0, scale_of::<T>);
+    let weights = weights.map(|weights| weights.iter().map(|&w| T::from_f64(w * scale)).collect::<Vec<T>>());
     let pool = Pool::new(rows, &space, similarity, weights.as_deref(), par)?;
     let candidate = |row| Candidate { row, gain: f64::INFINITY, kept: false, exact: false };
     let candidates = (0..n).filter(|&row| open.can(row)).map(candidate).collect();
@@ -92,13 +93,21 @@ pub fn facility_location<T: Real>(
         }
         let Candidate { row, gain, .. } = greedy.candidates.swap_remove(best);
         picks.indices.push(row);
-        picks.values.push(gain);
+        picks.values.push(gain / scale);
         greedy.cover(row, par)?;
         if open.take(row) {
             greedy.candidates.retain(|candidate| open.can(candidate.row));
         }
     }
     Ok((picks, greedy.work))
+}
+
+/// The power of two by which weights fill the range of their type, less the room for a sum over the pool: in float32
+/// those would else vanish or overflow that float64 holds. No bit of a result changes by it.
+fn scale_of<T: Real>(weights: &[f64]) -> f64 {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    let most = T::LARGEST / (1_u64 << 32) as f64;
+    f64::from_bits((most / largest).min(f64::MAX).to_bits() >> 52 << 52)
 }
 
 /// A row that can be picked.
