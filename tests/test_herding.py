@@ -75,6 +75,22 @@ def test_the_kernel_narrows_with_the_least_distance_between_two_labelled_directi
     )
 
 
+def test_the_width_is_by_the_distances_that_the_kernel_sees():
+    pool, scores = np.eye(4), np.ones(4)
+    pool[:2] = 0
+
+    def gamma(labeled, size=1.0):
+        return select.uncertainty_herding(scores, pool * size, 1, labeled=labeled).info["gamma"]
+
+    # A row of zeros is at the distance √2 from everything.
+    assert gamma([0, 1]) == gamma([1, 2]) == pytest.approx(0.5)
+    assert gamma([0]) == 1.0
+    pool = np.array([[1, 0.0], [1, 1e-3], [0, 1], [1, 1]])
+    for size in (1e-165, 1e-320, 1e150):
+        assert gamma([0, 2], size) == pytest.approx(0.5)
+    assert gamma([0, 1], 1e-165) == pytest.approx(gamma([0, 1]), rel=1e-9)
+
+
 def test_only_the_ratios_of_scores_count_however_small_they_are():
     pool = np.random.default_rng(0).normal(size=(40, 3))
     scores = np.arange(1.0, 41)

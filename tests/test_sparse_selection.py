@@ -119,3 +119,31 @@ def test_bad_sparse_pools_are_named():
         select.k_center(TEXTS.astype(np.int64), 5, labeled=[0])
     with pytest.raises(TypeError, match="labeled"):
         select.k_center(TEXTS, 5, labeled=TEXTS[:2])
+
+
+@pytest.mark.parametrize("name", [*methods, "information_density", "coverage"])
+def test_a_structure_that_makes_no_sense_is_refused_by_every_method(name):
+    more = {"information_density": qr.information_density, "coverage": lambda x: select.coverage(x, [3])}
+    method = {**methods, **more}[name]
+
+    def with_starts(starts):
+        spoilt = TEXTS.copy()
+        spoilt.indptr = starts.astype(spoilt.indptr.dtype)
+        return spoilt
+
+    far, late = TEXTS.indptr.copy(), TEXTS.indptr.copy()
+    far[2], late[0] = 100_000_000, 1
+    for starts in (far, late):
+        with pytest.raises(ValueError, match="features: expected indptr that rises from 0"):
+            method(with_starts(starts))
+    with pytest.raises(
+        ValueError, match="features: expected indptr of 251 numbers, one more than rows, got 250"
+    ):
+        method(with_starts(TEXTS.indptr[:-1]))
+    for dtype in (np.float32, np.float64):
+        with pytest.raises(ValueError, match="features: expected at least one column, got none"):
+            method(sparse.csr_matrix((250, 0), dtype=dtype))
+    columns = TEXTS.tocsc()
+    columns.indices[7] = 100_000_000
+    with pytest.raises(ValueError, match=r"features: expected a sparse matrix that is sound, got csc"):
+        method(columns)

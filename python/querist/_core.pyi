@@ -9,6 +9,7 @@ __all__ = [
     "__version__",
     "badge",
     "committee",
+    "directions",
     "ensemble_variance",
     "expected_gradient_length",
     "facility_location",
@@ -248,6 +249,12 @@ def k_means_pp(
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]: ...
+def directions(
+    features: ArrayLike,
+    rows: Sequence[int],
+    outside: ArrayLike | None,
+    deadline: float | None,
+) -> NDArray[np.float64]: ...
 def badge(
     proba: ArrayLike,
     features: ArrayLike,

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from querist import _core
 from querist._arguments import finite, taken
-from querist._arrays import as_matrix, is_sparse
+from querist._arrays import as_matrix
 from querist._deadline import Deadline
 from querist._density import knn_density
 from querist._facility_location import cover, summable_weights
@@ -172,14 +173,12 @@ def uncertainty_herding(
 
 def _narrowing_gamma(array: Any, labeled: ArrayLike | None, n_threads: int | None, time: Deadline) -> float:
     rows, outside = taken(array, labeled)
-    centres: Any = array[rows] if outside is None else outside
-    centres = (centres.toarray() if is_sparse(centres) else centres).astype(np.float64)
-    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
-    units = np.divide(centres, lengths, out=np.zeros_like(centres), where=lengths > 0)
-    # Directions that differ by rounding alone are one.
-    centres = np.unique(units.round(12), axis=0)
-    if len(centres) < 2:
-        return 1.0
-    # The largest density is that of the pair that is nearest to each other.
-    density = knn_density(centres, 1, n_threads=n_threads, deadline=time.left())
-    return float(density.max() ** 2)
+    numbers = rows.tolist() if outside is None else list(range(len(outside)))
+    given = _core.directions(array, numbers, outside, time.left())
+    # Directions that differ by rounding alone are one; rows of zeros are apart, each from the other too.
+    units = np.unique(given.round(12), axis=0)
+    if len(units) < 2:
+        return 0.5 if len(given) > 1 and not units.any() else 1.0
+    # The largest density, 2 / |x - y|² of unit vectors, is that of the pair that is nearest to each other.
+    density = knn_density(units, 1, metric="cosine", n_threads=n_threads, deadline=time.left())
+    return float(density.max() / 2)

@@ -325,6 +325,31 @@ pub(crate) fn facility_location<'py>(
     pick_from(py, &pool, &labelled, outside, &limits, method)
 }
 
+/// Rows of the pool, or of an array of the same width, scaled to length 1: as the cosine compares them, in float64.
+#[pyfunction]
+pub(crate) fn directions<'py>(
+    py: Python<'py>,
+    features: &Bound<'py, PyAny>,
+    rows: Vec<usize>,
+    outside: Option<&Bound<'py, PyAny>>,
+    deadline: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limits = Limits::new(Some(1), deadline)?;
+    let argument = if outside.is_some() { "labeled" } else { "features" };
+    let matrix = Matrix::of(outside.unwrap_or(features), argument)?;
+    let d = matrix.shape().1;
+    let size = rows.len() * d;
+    let compared = match matrix.rows(argument)? {
+        Floats::Single(given) => call(py, &limits, size, |_| {
+            Centres::of(&given, rows, Metric::Cosine, argument).map(Centres::into_compared)
+        })?,
+        Floats::Double(given) => call(py, &limits, size, |_| {
+            Centres::of(&given, rows, Metric::Cosine, argument).map(Centres::into_compared)
+        })?,
+    };
+    PyArray1::from_vec(py, compared).into_any().call_method1("reshape", ((-1, d),))
+}
+
 /// D² sampling of gradients.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "a public signature")]

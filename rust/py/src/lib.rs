@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use super::density::{knn_density, linear_density, pairwise_density, products, spread};
     #[pymodule_export]
-    use super::diverse::{KCenter, badge, facility_location, k_means_pp, nearest, relevant};
+    use super::diverse::{KCenter, badge, directions, facility_location, k_means_pp, nearest, relevant};
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]

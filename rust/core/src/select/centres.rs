@@ -93,6 +93,12 @@ impl<T: Real> Centres<T> {
         self.count == 0
     }
 
+    /// As they are compared, row after row in float64: as they were given, or of length 1.
+    #[must_use]
+    pub fn into_compared(self) -> Vec<f64> {
+        self.exact
+    }
+
     fn push(&mut self, row: &[T], metric: Metric) {
         let mut exact = Vec::new();
         exact_row(row, metric, &mut exact, Level::Baseline);
