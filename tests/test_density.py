@@ -185,3 +185,38 @@ def test_large_rows_that_lie_close_together_are_compared(metric):
     pool = 1e155 + 1e142 * apart
     got = qr.information_density(pool, metric=metric, **({"gamma": 1e-286} if metric == "rbf" else {}))
     assert np.isfinite(got).all()
+
+
+@every_quadratic
+def test_the_standard_error_is_that_of_the_similarities_drawn(metric):
+    pool = pool_of(700, 5)
+    rows = np.sort(np.random.default_rng(3).choice(700, 650, replace=False))
+    apart = distances(pool, pool[rows])
+    similar = 1 / (1 + apart) if metric == "euclidean" else np.exp(-0.3 * apart**2)
+    density, error = qr.information_density(pool, metric=metric, gamma=0.3, sample=650, seed=3)
+    np.testing.assert_allclose(density, similar.mean(axis=1), rtol=1e-10)
+    np.testing.assert_allclose(error, similar.std(axis=1, ddof=1) * np.sqrt((1 - 650 / 700) / 650), rtol=1e-9)
+
+
+def test_the_rbf_kernel_of_float32_takes_any_width():
+    pool = pool_of(60, 3, np.float32)
+    for size, gamma in [(1, 1e39), (1, 1e-50), (1e-20, "scale"), (1e-40, "scale"), (1e-19, 3e38)]:
+        small = pool * np.float32(size)
+        got = qr.information_density(small, metric="rbf", gamma=gamma)
+        assert got.dtype == np.float32
+        wide = qr.information_density(small.astype(np.float64), metric="rbf", gamma=gamma)
+        np.testing.assert_allclose(got, wide, rtol=1e-6)
+        out = np.zeros(60, np.float32)
+        assert qr.information_density(small, metric="rbf", gamma=gamma, out=out) is out
+        assert bits(out) == bits(got)
+
+
+def test_the_scale_of_the_kernel_where_the_variance_is_none_or_does_not_fit():
+    for x in (0.1, 1 / 3, -1e9, 1e150):
+        assert bits(qr.information_density(np.full((999, 7), x), metric="rbf")) == bits(np.ones(999))
+    pool = pool_of(60, 3)
+    for size in (1e-157, 1e-170):
+        with pytest.raises(ValueError, match=r"features: expected numbers whose variance does not vanish"):
+            qr.information_density(pool * size, metric="rbf")
+    with pytest.raises(ValueError, match=r"features: .* variance overflows"):
+        qr.information_density(pool + np.array([1e155, -1e155, 0]), metric="rbf")

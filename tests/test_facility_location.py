@@ -136,3 +136,13 @@ def test_one_weight_may_be_far_larger_than_the_others():
         np.testing.assert_allclose(picks.values, wide.values, rtol=1e-5)
     with pytest.raises(ValueError, match="weights: expected a sum that is finite, got inf"):
         cover(pool, 2, weights=np.full(30, 1e308))
+
+
+@pytest.mark.parametrize(("size", "gamma"), [(1, 1e39), (1, 1e-50), (1e-20, "scale"), (1e-19, 3e38)])
+def test_the_kernel_of_float32_takes_any_width(size, gamma):
+    pool = pool_of(50, 3, np.float32) * np.float32(size)
+    outside = (pool[:2] * 1.5).astype(np.float64)
+    for labeled in (None, [4], outside):
+        picks, wide = (cover(x, 5, gamma=gamma, labeled=labeled) for x in (pool, pool.astype(np.float64)))
+        assert picks.indices.tolist() == wide.indices.tolist()
+        np.testing.assert_allclose(picks.values, wide.values, rtol=1e-6)

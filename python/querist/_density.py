@@ -380,7 +380,13 @@ def kernel_gamma(given: Any, pool: Any, n_threads: int | None, deadline: Deadlin
             msg = f'gamma: expected "scale" or a number, got {given!r}'
             raise ValueError(msg)
         variance = _core.spread(pool, n_threads, deadline.left()) if 0 not in pool.shape else 0.0
-        return 1 / (pool.shape[1] * variance) if variance > 0 else 1.0
+        width = 1 / (pool.shape[1] * variance) if variance > 0 else 1.0
+        if width == 0:
+            msg = (
+                "features: expected smaller numbers for gamma='scale' (scale them), their variance overflows"
+            )
+            raise ValueError(msg)
+        return width
     return finite(given, "gamma", least="above 0")
 
 

@@ -24,6 +24,13 @@ fn same_width(d: usize, reference: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether γ d² is right if d² is a float32: its digits that vanished, below 2^-149, do not count, and γ itself is
+/// there.
+#[must_use]
+pub fn suits_single(gamma: f64) -> bool {
+    (1e-30..=1e30).contains(&gamma)
+}
+
 /// Elements' worth of work in n × m pairs: a pair costs about d / 8 of what reading an element does.
 #[must_use]
 pub fn work(n: usize, m: usize, d: usize) -> usize {

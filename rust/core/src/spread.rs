@@ -12,14 +12,21 @@ const STEP: usize = 1 << 15;
 /// The variance of all numbers, about their mean, in float64; 0 of none. O(n d), two reads.
 ///
 /// # Errors
-/// [`Error::Row`] for the first row that is not finite; [`Error::Stopped`].
+/// [`Error::Shape`] if it is not 0 but too small for float64; [`Error::Row`] for the first row that is not finite; [`Error::Stopped`].
 pub fn variance<T: Real>(rows: &Rows<'_, T>, argument: &'static str, par: Par<'_>) -> Result<f64, Error> {
     let count = (rows.len() * rows.width()) as f64;
     if count == 0.0 {
         return Ok(0.0);
     }
-    let mean = sum(rows, argument, par, |x| x)? / count;
-    Ok(sum(rows, argument, par, |x| (x - mean) * (x - mean))? / count)
+    // About one of them: numbers that are all the same have no variance by rounding.
+    let about = rows.read(0..1, &mut Vec::new())[0].to_f64();
+    let mean = sum(rows, argument, par, |x| x - about)? / count;
+    let variance = sum(rows, argument, par, |x| (x - about - mean) * (x - about - mean))? / count;
+    if variance < f64::MIN_POSITIVE && sum(rows, argument, par, |x| (x - about).abs())? > 0.0 {
+        let expected = "numbers whose variance does not vanish (scale them)";
+        return Err(Error::shape(argument, &expected, &format_args!("{variance:e}")));
+    }
+    Ok(variance)
 }
 
 fn sum<T: Real>(

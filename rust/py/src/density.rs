@@ -4,7 +4,7 @@ use numpy::{Element, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use querist_core::density::sparse::{self, Sparse};
-use querist_core::density::{linear, nearest, pairwise, work};
+use querist_core::density::{linear, nearest, pairwise, suits_single, work};
 use querist_core::exact::Metric;
 use querist_core::real::Real;
 use querist_core::rows::Rows;
@@ -155,12 +155,20 @@ pub(crate) fn pairwise_density<'py>(
     let out = out.map(std::slice::from_ref);
     let others = reference.as_ref().map(|others| capi::rows(others, "reference")).transpose()?;
     match Pair::of(capi::rows(&array, "features")?.0, others.map(|(floats, _)| floats)) {
-        Pair::Single(rows, others) => pairs(py, &array, &rows, others.as_ref(), &request, out, &limits),
-        Pair::Double(rows, others) => pairs(py, &array, &rows, others.as_ref(), &request, out, &limits),
+        Pair::Single(rows, others) if metric == "rbf" && !suits_single(gamma) => {
+            let (rows, others) = (rows.widened(), others.map(Rows::widened));
+            pairs::<_, f32>(py, &array, &rows, others.as_ref(), &request, out, &limits)
+        }
+        Pair::Single(rows, others) => {
+            pairs::<_, f32>(py, &array, &rows, others.as_ref(), &request, out, &limits)
+        }
+        Pair::Double(rows, others) => {
+            pairs::<_, f64>(py, &array, &rows, others.as_ref(), &request, out, &limits)
+        }
     }
 }
 
-fn pairs<'py, T: Real + Element>(
+fn pairs<'py, T: Real, O: Real + Element>(
     py: Python<'py>,
     array: &Bound<'py, PyUntypedArray>,
     rows: &Rows<'_, T>,
@@ -169,7 +177,7 @@ fn pairs<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
-    let (mut arrays, mut slices) = outputs::<T>(py, array, rows.len(), 1, out)?;
+    let (mut arrays, mut slices) = outputs::<O>(py, array, rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
     let size = work(rows.len(), reference.map_or(rows.len(), Rows::len), rows.width());
     let squares = call(py, limits, size, |par| pairwise::density(rows, reference, request, slice, par))?;

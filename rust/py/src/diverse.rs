@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use querist_core::density::work;
+use querist_core::density::{suits_single, work};
 use querist_core::error::Error;
 use querist_core::exact::Metric;
 use querist_core::pool::Par;
@@ -117,6 +117,10 @@ fn worked((picks, work): (Picks<f64>, Work), py: Python<'_>) -> Picked<'_> {
 trait Method: Send {
     /// What rows are compared by.
     fn metric(&self) -> Metric;
+    /// Whether float32 will do for rows of it.
+    fn suits_single(&self) -> bool {
+        true
+    }
     /// The picks, and how much was looked at.
     fn pick<T: Real>(
         self,
@@ -152,7 +156,11 @@ fn pick_from<'py>(
     let outside = outside.as_ref().map(|outside| outside.rows("labeled")).transpose()?;
     let (n, d) = pool.shape();
     let size = work(n, n, d);
-    let found = match Pair::of(pool.rows("features")?, outside) {
+    let mut given = pool.rows("features")?;
+    if !method.suits_single() {
+        given = Floats::Double(given.wide());
+    }
+    let found = match Pair::of(given, outside) {
         Pair::Single(rows, others) => {
             call(py, limits, size, |par| run((&rows, others.as_ref()), labelled, method, par))?
         }
@@ -278,6 +286,13 @@ struct Cover<'a> {
 impl Method for Cover<'_> {
     fn metric(&self) -> Metric {
         self.similarity.metric()
+    }
+
+    fn suits_single(&self) -> bool {
+        match self.similarity {
+            Similarity::Rbf { gamma, .. } => suits_single(gamma),
+            Similarity::Cosine => true,
+        }
     }
 
     fn pick<T: Real>(

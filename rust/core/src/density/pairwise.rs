@@ -46,11 +46,11 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// [`Error::Row`] for a row that is not finite; [`Error::Shape`]; [`Error::Stopped`].
-pub fn density<T: Real>(
+pub fn density<T: Real, O: Real>(
     rows: &Rows<'_, T>,
     reference: Option<&Rows<'_, T>>,
     request: &Request<'_>,
-    out: &mut [T],
+    out: &mut [O],
     par: Par<'_>,
 ) -> Result<Vec<f64>, Error> {
     let n = rows.len();
@@ -75,7 +75,7 @@ pub fn density<T: Real>(
         }
     };
     for ((out, sum), count) in out.iter_mut().zip(sums.sum).zip(counts) {
-        *out = T::from_f64(sum / count as f64);
+        *out = O::from_f64(sum / count as f64);
     }
     Ok(sums.squares)
 }
