@@ -92,6 +92,30 @@ def test_sparse_pools_that_cannot_be_are_refused():
         qr.information_density(sparse[:1], include_self=False)
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e160, 1e300])
+@pytest.mark.parametrize("include_self", [True, False])
+def test_sparse_rows_whose_squares_do_not_fit_are_as_dense_ones(size, include_self):
+    sparse, dense = sparse_and_dense(40, 6, np.float64)
+    options = {"include_self": include_self}
+    expected = qr.information_density(dense, **options)
+    assert_close(qr.information_density(sparse * size, **options), expected)
+    expected = qr.information_density(dense, reference=dense[5:9])
+    for reference in (sparse[5:9] * size, sparse[5:9]):
+        assert_close(qr.information_density(sparse * size, reference=reference), expected)
+    for metric in ("dot", "sqeuclidean"):
+        if size < 1:
+            expected = qr.information_density(dense * size, metric=metric, **options)
+            assert_close(qr.information_density(sparse * size, metric=metric, **options), expected)
+            continue
+        for pool in (sparse, dense):
+            with pytest.raises(ValueError, match=r"features: row \d+ .*overflows"):
+                qr.information_density(pool * size, metric=metric, **options)
+    with pytest.raises(ValueError, match=r"(features|reference): row \d+ .*overflows"):
+        qr.information_density(sparse, metric="sqeuclidean", reference=sparse * 1e160)
+    with pytest.raises(ValueError, match=r"features: row \d+ .*overflows"):
+        qr.information_density((sparse * 1e20).astype(np.float32), metric="dot")
+
+
 def quadratic_calls(pool):
     for metric in QUADRATIC:
         density = partial(qr.information_density, pool, metric=metric)

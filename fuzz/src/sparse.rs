@@ -2,7 +2,7 @@
 
 use querist_core::density::linear::{Options, Similarity};
 use querist_core::density::sparse::{Sparse, density};
-use querist_core::error::Error;
+use querist_core::error::{Error, Fault};
 use querist_core::real::Real;
 use querist_core::rows::Rows;
 
@@ -89,6 +89,7 @@ fn check<T: Real>(input: &mut Input<'_>, bytes: usize) {
         // It asks less of the structure: numbers behind the last row belong to none.
         (Ok(()), None) => assert!(structure.0.windows(2).all(|pair| pair[0] <= pair[1])),
         (Err(Error::Shape { argument, .. }), None) => assert_eq!(argument, "features"),
+        (Err(Error::Row { row, fault: Fault::Overflow, .. }), _) => assert!(row < sparse.len() && !is_plain),
         (Err(Error::Row { row, .. }), _) => {
             assert!(row < sparse.len() && given.iter().any(|x| !x.is_finite()))
         }

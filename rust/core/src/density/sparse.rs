@@ -7,11 +7,13 @@ use std::fmt;
 use std::ops::Range;
 
 use super::linear::{Options, Similarity};
+use crate::distance::normalise;
 use crate::error::{Error, Fault};
 use crate::pool::{InOrder, Par};
 use crate::real::Real;
 use crate::rows::Rows;
 use crate::rows::integers::Integers;
+use crate::simd::Level;
 
 /// Rows in CSR form: of row i the numbers `starts[i]..starts[i + 1]` of `data`, in the columns `columns`.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +78,9 @@ impl<T: Real> Sparse<'_, T> {
     }
 }
 
-/// ‖x‖² of a row. Repeated columns, which CSR allows, are added up first.
-fn squared(row: &mut Vec<(usize, f64)>) -> f64 {
+/// ‖x‖² of a row. Repeated columns, which CSR allows, are added up first; for cosines, a row whose squares over- or
+/// underflow is scaled to length 1.
+fn squared(row: &mut Vec<(usize, f64)>, similarity: Similarity) -> f64 {
     if !row.is_sorted_by(|a, b| a.0 < b.0) {
         row.sort_by_key(|&(column, _)| column);
         row.dedup_by(|later, kept| {
@@ -88,7 +91,14 @@ fn squared(row: &mut Vec<(usize, f64)>) -> f64 {
             same
         });
     }
-    row.iter().map(|(_, x)| x * x).sum()
+    let norm = row.iter().map(|(_, x)| x * x).sum();
+    if similarity != Similarity::Cosine || (f64::FAINT < norm && norm < f64::INFINITY) {
+        return norm;
+    }
+    let mut numbers: Vec<f64> = row.iter().map(|&(_, x)| x).collect();
+    normalise(&mut numbers, Level::Baseline);
+    row.iter_mut().zip(numbers).for_each(|((_, x), number)| *x = number);
+    if row.iter().all(|&(_, x)| x == 0.0) { 0.0 } else { 1.0 }
 }
 
 /// As [`linear::density`](super::linear::density), for sparse rows.
@@ -114,14 +124,19 @@ pub fn density<T: Real>(
     let jobs = out.chunks_mut(STEP).enumerate();
     par.run(jobs, rows.data.len() + n, Vec::new, |row, (number, out)| {
         for (i, out) in out.iter_mut().enumerate() {
-            rows.row(number * STEP + i, "features", row)?;
-            let norm = squared(row);
+            let i = number * STEP + i;
+            rows.row(i, "features", row)?;
+            let norm = squared(row, options.similarity);
             let product: f64 = row.iter().map(|&(column, x)| x * mean[column]).sum();
             let (value, own) = match options.similarity {
                 Similarity::Cosine if norm == 0.0 => (0.0, 0.0),
                 Similarity::Cosine => (product / norm.sqrt(), 1.0),
                 Similarity::Dot => (product, norm),
-                Similarity::SquaredDistance => ((norm + mean_squared - 2.0 * product).max(0.0), 0.0),
+                Similarity::SquaredDistance => {
+                    let squared = norm + mean_squared - 2.0 * product;
+                    // Not `max`, which would make 0 of NaN.
+                    (if squared < 0.0 { 0.0 } else { squared }, 0.0)
+                }
             };
             let value = alone.map_or(value, |n| (n * value - own) / (n - 1.0));
             *out = T::from_f64(match options.similarity {
@@ -129,6 +144,14 @@ pub fn density<T: Real>(
                 _ if options.shift => f64::midpoint(1.0, value),
                 _ => value,
             });
+            if !(value.is_finite() && out.to_f64().is_finite()) {
+                return Err(Error::Row {
+                    argument: "features",
+                    row: i,
+                    member: None,
+                    fault: Fault::Overflow,
+                });
+            }
         }
         Ok(())
     })?;
@@ -149,7 +172,10 @@ fn mean_row<T: Real>(
         let (mut part, mut squares) = (Vec::new(), 0.0);
         for i in block {
             rows.row(i, argument, row)?;
-            let norm = squared(row);
+            let norm = squared(row, similarity);
+            if similarity == Similarity::SquaredDistance && norm.is_infinite() {
+                return Err(Error::Row { argument, row: i, member: None, fault: Fault::Overflow });
+            }
             squares += norm;
             let scale = if similarity == Similarity::Cosine && norm > 0.0 { 1.0 / norm.sqrt() } else { 1.0 };
             part.extend(row.iter().map(|&(column, x)| (column, x * scale)));
