@@ -187,6 +187,17 @@ def test_large_rows_that_lie_close_together_are_compared(metric):
     assert np.isfinite(got).all()
 
 
+@pytest.mark.parametrize("include_self", [True, False])
+def test_the_standard_error_does_not_cancel_where_rows_are_near_each_other(include_self):
+    for size, metric in [(1e-4, "euclidean"), (1e-3, "rbf")]:
+        pool = (np.random.default_rng(0).normal(size=(900, 8)) * size).astype(np.float32)
+        options = {"gamma": 1.0, "include_self": include_self, "sample": 600, "seed": 7}
+        errors = [
+            qr.information_density(x, metric=metric, **options)[1] for x in (pool, pool.astype(np.float64))
+        ]
+        np.testing.assert_allclose(*errors, rtol=1e-2)
+
+
 @every_quadratic
 def test_the_standard_error_is_that_of_the_similarities_drawn(metric):
     pool = pool_of(700, 5)

@@ -169,7 +169,7 @@ def pairwise_density(
     reference: ArrayLike | None,
     own: NDArray[np.int64] | None,
     include_self: bool,
-    squares: bool,
+    spreads: bool,
     out: NDArray[Any] | None,
     progress: Callable[[float], object] | None,
     n_threads: int | None,

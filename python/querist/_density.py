@@ -197,14 +197,16 @@ def information_density(
     base = pool if others is None else others
     rows = np.sort(_drawn(sample, len(base), seed, 2 if counts else 3))
     own = rows if others is None else None
-    density, squares = _core.pairwise_density(
+    density, spreads = _core.pairwise_density(
         pool, metric, width, base[rows], own, counts, True, out, progress, n_threads, time.left()
     )
     drawn, whole = np.full(len(pool), len(rows)), len(base)
     if not counts:
         drawn[rows] -= 1
         whole -= 1
-    return density, _standard_error(density, cast("NDArray[np.float64]", squares), drawn, whole)
+    variance = cast("NDArray[np.float64]", spreads) / (drawn - 1)
+    error: NDArray[Any] = np.sqrt(variance / drawn * (1 - drawn / whole)).astype(density.dtype)
+    return density, error
 
 
 def knn_density(
@@ -396,16 +398,8 @@ def _drawn(sample: Any, size: int, seed: Seed, least: int) -> NDArray[np.int64]:
     if not least <= m <= size:
         msg = f"sample: expected {least} to {size}, the number of rows, got {m}"
         raise ValueError(msg)
-    return np.random.default_rng(seed).choice(size, m, replace=False).astype(np.int64)
-
-
-def _standard_error(
-    mean: NDArray[Any], squares: NDArray[np.float64], drawn: NDArray[np.int64], whole: int
-) -> NDArray[Any]:
-    """Give that of a mean of `drawn` values out of `whole`, from the sum of their squares."""
-    spread = np.maximum(squares - drawn * mean.astype(np.float64) ** 2, 0) / (drawn - 1)
-    error: NDArray[Any] = np.sqrt(spread / drawn * (1 - drawn / whole)).astype(mean.dtype)
-    return error
+    generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(drawn_seed(seed))
+    return generator.choice(size, m, replace=False).astype(np.int64)
 
 
 def _numbers(given: Any, argument: str) -> NDArray[Any]:

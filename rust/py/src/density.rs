@@ -126,7 +126,7 @@ fn sparse_of<'py>(
     }
 }
 
-/// The mean of a kernel of the distance; also the sum of its squares if asked for.
+/// The mean of a kernel of the distance; also the sum of squares about it if asked for.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, clippy::needless_pass_by_value, reason = "a public signature")]
 pub(crate) fn pairwise_density<'py>(
@@ -137,7 +137,7 @@ pub(crate) fn pairwise_density<'py>(
     reference: Option<&Bound<'py, PyAny>>,
     own: Option<Vec<usize>>,
     include_self: bool,
-    squares: bool,
+    spreads: bool,
     out: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
     n_threads: Option<&Bound<'py, PyAny>>,
@@ -151,7 +151,7 @@ pub(crate) fn pairwise_density<'py>(
         "rbf" => pairwise::Similarity::Rbf { gamma },
         _ => return Err(unknown(metric, "\"euclidean\" or \"rbf\"")),
     };
-    let request = pairwise::Request { similarity, include_self, own: own.as_deref(), squares };
+    let request = pairwise::Request { similarity, include_self, own: own.as_deref(), spreads };
     let out = out.map(std::slice::from_ref);
     let others = reference.as_ref().map(|others| capi::rows(others, "reference")).transpose()?;
     match Pair::of(capi::rows(&array, "features")?.0, others.map(|(floats, _)| floats)) {
@@ -180,9 +180,9 @@ fn pairs<'py, T: Real, O: Real + Element>(
     let (mut arrays, mut slices) = outputs::<O>(py, array, rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
     let size = work(rows.len(), reference.map_or(rows.len(), Rows::len), rows.width());
-    let squares = call(py, limits, size, |par| pairwise::density(rows, reference, request, slice, par))?;
-    let squares = request.squares.then(|| PyArray1::from_vec(py, squares).into_any());
-    Ok((arrays.swap_remove(0), squares))
+    let spreads = call(py, limits, size, |par| pairwise::density(rows, reference, request, slice, par))?;
+    let spreads = request.spreads.then(|| PyArray1::from_vec(py, spreads).into_any());
+    Ok((arrays.swap_remove(0), spreads))
 }
 
 /// The variance of all numbers of a matrix.

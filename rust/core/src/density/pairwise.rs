@@ -37,12 +37,13 @@ pub struct Request<'a> {
     pub include_self: bool,
     /// For each reference row the row that it is, if the reference is a sample of the rows.
     pub own: Option<&'a [usize]>,
-    /// Whether the sums of squares are wanted too.
-    pub squares: bool,
+    /// Whether the sums of squares about the mean are wanted too.
+    pub spreads: bool,
 }
 
 /// The mean similarity of each row to all rows of `reference`, or of its own set. Returns the sums of squares
-/// if they are asked for. O(n² d / 2) or O(n m d) time, O(n) memory.
+/// about the mean if they are asked for. O(n² d / 2) or O(n m d) time, O(n) memory. The means are rounded to any float
+/// type.
 ///
 /// # Errors
 /// [`Error::Row`] for a row that is not finite; [`Error::Shape`]; [`Error::Stopped`].
@@ -57,12 +58,12 @@ pub fn density<T: Real, O: Real>(
     Error::unless_long(out.len(), n)?;
     let mut counts = vec![reference.map_or(n, Rows::len); n];
     let sums = match reference {
-        None if !request.squares => {
+        None if !request.spreads => {
             if !request.include_self {
                 counts.fill(n.saturating_sub(1));
             }
             let sum = within(rows, request.similarity, request.include_self, par)?;
-            Sums { sum, squares: Vec::new() }
+            Sums { sum, spreads: Vec::new() }
         }
         _ => {
             let own = request.own.filter(|_| !request.include_self);
@@ -71,20 +72,42 @@ pub fn density<T: Real, O: Real>(
                     *count -= 1;
                 }
             }
-            against(rows, reference.unwrap_or(rows), own, request.similarity, request.squares, par)?
+            against(rows, reference.unwrap_or(rows), own, request.similarity, request.spreads, par)?
         }
     };
     for ((out, sum), count) in out.iter_mut().zip(sums.sum).zip(counts) {
         *out = O::from_f64(sum / count as f64);
     }
-    Ok(sums.squares)
+    Ok(sums.spreads)
 }
 
-/// For each row, the sum of its similarities and of their squares.
+/// For each row, the sum of its similarities and of their squares about their mean.
 struct Sums {
     sum: Vec<f64>,
     /// Empty unless asked for.
-    squares: Vec<f64>,
+    spreads: Vec<f64>,
+}
+
+/// Of some similarities: how many, their sum, and the sum of their squares about their mean. Sums of squares about 0
+/// would cancel where rows are hardly apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    count: f64,
+    sum: f64,
+    spread: f64,
+}
+
+impl Moments {
+    /// Adds others (Chan, Golub & `LeVeque` 1983).
+    fn join(&mut self, other: Self) {
+        if self.count > 0.0 && other.count > 0.0 {
+            let apart = self.sum / self.count - other.sum / other.count;
+            self.spread += apart * apart * (self.count * other.count / (self.count + other.count));
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.spread += other.spread;
+    }
 }
 
 /// Sums over the pairs within one set; each row's similarity to itself, which is 1, counts if `include_self`.
@@ -118,27 +141,31 @@ fn within<T: Real>(
     Ok(sums.into_iter().flat_map(InOrder::into_whole).collect())
 }
 
-/// Sums over the pairs of each row with all rows of a reference set, and of their squares if asked for. Where
+/// Sums over the pairs of each row with all rows of a reference set, and of their squares about the mean if asked for. Where
 /// `own` is given, row `own[j]` is reference row j itself, and the pair is left out.
 fn against<T: Real>(
     rows: &Rows<'_, T>,
     reference: &Rows<'_, T>,
     own: Option<&[usize]>,
     similarity: Similarity,
-    squares: bool,
+    spreads: bool,
     par: Par<'_>,
 ) -> Result<Sums, Error> {
     let (n, m, d) = (rows.len(), reference.len(), rows.width());
     same_width(d, reference.width())?;
     let (side, space) = (side::<T>(d), Space::around(reference));
     let (blocks, across) = (n.div_ceil(side), m.div_ceil(side));
-    let (sums, squared) = (wholes(n, side), wholes(n, side));
+    let sums = wholes(n, side);
+    let moments: Vec<InOrder<Vec<Moments>, Vec<Moments>>> = (0..n)
+        .step_by(side)
+        .map(|first| InOrder::new(vec![Moments::default(); side.min(n - first)]))
+        .collect();
     let jobs = (0..blocks).flat_map(|i| (0..across).map(move |j| (i, j)));
     let jobs = Counted::new(jobs, blocks * across);
     par.run(jobs, work(n, m, d), Worker::default, |worker, (i, j)| {
         worker.load((rows, "features"), (reference, "reference"), (i, j), side, &space, par)?;
         let mut epilogue = Adding::new(similarity, &worker.left, &worker.right);
-        epilogue.by_squares = squares;
+        epilogue.by_spreads = spreads;
         if let Some(own) = own {
             let here = own.iter().skip(j * side).take(side).enumerate();
             let inside = here.filter(|&(_, &own)| (i * side..i * side + worker.left.len()).contains(&own));
@@ -147,14 +174,17 @@ fn against<T: Real>(
         }
         squared_distances(&worker.left, &worker.right, &mut epilogue, &mut worker.strip, par.level);
         sums[i].add(j, epilogue.rows);
-        if squares {
-            squared[i].add(j, epilogue.squares);
+        if spreads {
+            moments[i].bring(j, epilogue.moments, |whole, part| {
+                whole.iter_mut().zip(part).for_each(|(whole, part)| whole.join(part));
+            });
         }
         Ok(())
     })?;
-    let all =
-        |parts: Vec<InOrder<Vec<f64>, Vec<f64>>>| parts.into_iter().flat_map(InOrder::into_whole).collect();
-    Ok(Sums { sum: all(sums), squares: if squares { all(squared) } else { Vec::new() } })
+    let sum = sums.into_iter().flat_map(InOrder::into_whole).collect();
+    let moments = moments.into_iter().flat_map(InOrder::into_whole);
+    let spreads = if spreads { moments.map(|moments| moments.spread).collect() } else { Vec::new() };
+    Ok(Sums { sum, spreads })
 }
 
 fn wholes(n: usize, side: usize) -> Vec<InOrder<Vec<f64>, Vec<f64>>> {
@@ -227,13 +257,13 @@ impl<T: Real> Worker<T> {
 struct Adding<T> {
     similarity: Similarity,
     rows: Vec<f64>,
-    squares: Vec<f64>,
+    moments: Vec<Moments>,
     columns: Vec<T>,
     columns_low: Vec<T>,
     /// Columns that are rows of the right block.
     across: usize,
     by_columns: bool,
-    by_squares: bool,
+    by_spreads: bool,
     /// Pairs that do not count, a row and a column each, in order.
     skips: Vec<(usize, usize)>,
 }
@@ -243,12 +273,12 @@ impl<T: Real> Adding<T> {
         Self {
             similarity,
             rows: Vec::with_capacity(left.len()),
-            squares: Vec::new(),
+            moments: Vec::new(),
             columns: vec![T::ZERO; right.width()],
             columns_low: vec![T::ZERO; right.width()],
             across: right.len(),
             by_columns: false,
-            by_squares: false,
+            by_spreads: false,
             skips: Vec::new(),
         }
     }
@@ -284,25 +314,38 @@ impl<T: Real> Epilogue<T> for Adding<T> {
         self.apply(simd, pairs);
         let rows = pairs.len() / width;
         let from = self.skips.partition_point(|&(row, _)| row < first);
-        for &(row, column) in self.skips[from..].iter().take_while(|&&(row, _)| row < first + rows) {
+        let until = self.skips.partition_point(|&(row, _)| row < first + rows);
+        for &(row, column) in &self.skips[from..until] {
             pairs[(row - first) * width + column] = T::ZERO;
         }
         for row in pairs.chunks_exact(width) {
-            let (mut sum, mut squares) = (Sum::<T, S>::new(simd), Sum::<T, S>::new(simd));
+            let mut sum = Sum::<T, S>::new(simd);
             for block in row.chunks(T::LANES * BLOCK) {
                 for s in block.chunks_exact(T::LANES) {
-                    let s = T::load(simd, s);
-                    sum.block += s;
-                    if self.by_squares {
-                        squares.block = s.mul_add(s, squares.block);
-                    }
+                    sum.block += T::load(simd, s);
                 }
                 sum.close(simd);
-                squares.close(simd);
             }
             self.rows.push(sum.fold());
-            if self.by_squares {
-                self.squares.push(squares.fold());
+        }
+        if self.by_spreads {
+            for (r, row) in pairs.chunks_exact_mut(width).enumerate() {
+                let skipped = self.skips[from..until].iter().filter(|&&(row, _)| row == first + r);
+                let count = self.across - skipped.clone().count();
+                let sum = self.rows[first + r];
+                let mean = T::from_f64(sum / count.max(1) as f64);
+                // What does not count is at the mean.
+                skipped.for_each(|&(_, column)| row[column] = mean);
+                row[self.across..].fill(mean);
+                let mut spread = Sum::<T, S>::new(simd);
+                for block in row.chunks(T::LANES * BLOCK) {
+                    for s in block.chunks_exact(T::LANES) {
+                        let s = T::load(simd, s) - T::splat(simd, mean);
+                        spread.block = s.mul_add(s, spread.block);
+                    }
+                    spread.close(simd);
+                }
+                self.moments.push(Moments { count: count as f64, sum, spread: spread.fold() });
             }
         }
         if self.by_columns {
