@@ -223,6 +223,9 @@ def test_other_bad_options():
     for k in (0, 20, -1, 2.5, True):
         with pytest.raises(REFUSED, match=r"\bk\b"):
             qr.knn_density(pool, k)
+    for seed in (-1, 2**64, "a", True):
+        with pytest.raises(REFUSED, match=r"^seed: "):
+            qr.information_density(pool, metric="rbf", sample=5, seed=seed)
     with pytest.raises(TimeoutError):
         qr.information_density(np.broadcast_to(np.float32(1), (2**20, 2**20)), deadline=0.15)
 

@@ -164,3 +164,13 @@ def test_bad_quotas_are_named():
         pick([0, 1, 1], {7: 1})
     with pytest.raises(ValueError, match=r"quota\[1\]: expected 0 or more"):
         pick([0, 1, 1], {1: -2})
+
+
+def test_a_quota_may_be_larger_than_any_pool():
+    expected = select.top_k(SCORES, 20)
+    for quota in (10**20, {-4: 10**20, 2: 2**64}, np.uint64(2**64 - 1)):
+        assert (
+            select.top_k(SCORES, 20, groups=GROUPS, quota=quota).indices.tolist() == expected.indices.tolist()
+        )
+    with pytest.raises(ValueError, match=r"^k: expected 0 or more, got -1"):
+        select.top_k(SCORES, -1, groups=GROUPS, quota={-4: 1})

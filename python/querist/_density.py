@@ -12,7 +12,7 @@ from querist import _core
 from querist._arguments import count, finite, holds_floats
 from querist._arrays import as_array, as_matrix, is_sparse
 from querist._deadline import Deadline
-from querist._seed import Seed
+from querist._seed import Seed, drawn_seed
 
 Metric: TypeAlias = Literal["cosine", "dot", "sqeuclidean", "euclidean", "rbf"]
 Progress: TypeAlias = Callable[[float], object]

@@ -95,7 +95,7 @@ def quotas(groups: ArrayLike | Groups | Limits | None, quota: Quota | None, n: i
     names, places = numbered(groups, n)
     size = count(k, "k")
     if isinstance(quota, Mapping):
-        most = [size] * len(names)
+        most = [n] * len(names)
         known = {name: place for place, name in enumerate(names.tolist())}
         for name, limit in quota.items():
             if name not in known:
@@ -104,8 +104,8 @@ def quotas(groups: ArrayLike | Groups | Limits | None, quota: Quota | None, n: i
             most[known[name]] = _at_most(limit, size, f"quota[{name!r}]")
     else:
         most = [_at_most(quota, size, "quota")] * len(names)
-    # A group has no more than n rows, and what k may be the core says.
-    return Limits(places, [min(max(limit, 0), n) for limit in most])
+    # No group has more than n rows: what is larger need not fit in the core's integers.
+    return Limits(places, [max(0, min(limit, n)) for limit in most])
 
 
 def quota_setting(quota: Quota | None) -> Any:

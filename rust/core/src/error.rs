@@ -21,7 +21,7 @@ pub enum Error {
     BatchTooLarge {
         /// Picks asked for.
         k: usize,
-        /// Rows that are available and whose score is a number.
+        /// Rows that can be picked.
         available: usize,
     },
     /// Two arguments do not fit each other, or a size is impossible.
@@ -146,7 +146,7 @@ impl fmt::Display for Fault {
             Self::Overflow => {
                 write!(
                     f,
-                    "the sum of its squares overflows, expected smaller numbers (scale them, or pass float64)"
+                    "the sum of its squares overflows, expected smaller numbers (scale them, or pass float64 if they are float32)"
                 )
             }
             Self::NoVote => write!(f, "no member has voted on it, expected at least one vote"),
@@ -171,7 +171,7 @@ impl fmt::Display for Error {
             }
             Self::BatchTooLarge { k, available } => write!(
                 f,
-                "k={k} is more than the {available} rows that can be picked (available and with a score that is a number)"
+                "k={k} is more than the {available} rows that can be picked (available, not labelled, within a quota, of no score or weight that is NaN)"
             ),
             Self::Shape { argument, expected, got } => {
                 write!(f, "{argument}: expected {expected}, got {got}")
