@@ -244,6 +244,9 @@ def test_weighted_scores_are_products(beta, dtype):
     assert qr.density_weighted([1, 2], [3, 4]).tolist() == [3, 8]
     assert qr.density_weighted([0.0, 1.0], [INF, INF]).tolist() == [0, INF]
     assert qr.density_weighted(scores[:0], density[:0]).shape == (0,)
+    large = qr.density_weighted(np.float16([300]), np.float16([300]), beta=beta)
+    assert large.dtype == np.float32
+    assert large[0] == pytest.approx(300 * 300.0**beta)
 
 
 def test_weights_that_are_no_density_are_refused():

@@ -288,7 +288,7 @@ def density_weighted(scores: ArrayLike, density: ArrayLike, *, beta: float = 1.0
     Returns
     -------
     ndarray, shape (n,)
-        Of the dtype that numpy makes of both; integers count as float64.
+        Of the dtype that numpy makes of both; float16 and bfloat16 count as float32, integers as float64.
 
     Raises
     ------
@@ -412,4 +412,4 @@ def _numbers(given: Any, argument: str) -> NDArray[Any]:
     if not holds_floats(array):
         msg = f"{argument}: expected numbers, got {array.dtype}"
         raise TypeError(msg)
-    return array
+    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
