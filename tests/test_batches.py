@@ -203,6 +203,34 @@ def test_k_means_pp_draws_in_proportion_from_many_rows():
         assert chisquare(counts, chances.reshape(20, 35).sum(axis=1) * 6000).pvalue > 1e-4
 
 
+@pytest.mark.parametrize(
+    ("at", "weights", "labeled", "chances"),
+    [
+        ([0, 1, 2, 3], [1e308, 1e308, 1, 1], [], [1, 1, 0, 0]),
+        ([0, 1, 2, 3], [1e-320, 1e-320, 2e-320, 0], [], [1, 1, 2, 0]),
+        ([0, 1e150, 2e150, 3e150], [1e10] * 4, [0], [0, 1, 4, 9]),
+        ([0, 1e-150, 2e-150, 3e-150], [1e-30] * 4, [0], [0, 1, 4, 9]),
+        ([0, 0, 1e-50, 2e-50], [1, 1, 1e-300, 1e-300], [0], [0, 0, 1, 4]),
+        ([0, 0, 0, 0], [1, 1e308, 1e308, 1e308], [0], [0, 1, 1, 1]),
+    ],
+)
+def test_chances_of_k_means_pp_neither_overflow_nor_vanish(at, weights, labeled, chances):
+    pool = np.array(at, float)[:, None]
+    drawn = [
+        int(select.k_means_pp(pool, 1, weights=weights, labeled=labeled, seed=seed).indices[0])
+        for seed in range(2000)
+    ]
+    counts, chances = np.bincount(drawn, minlength=4), np.array(chances) / sum(chances)
+    assert counts[chances == 0].sum() == 0
+    assert chisquare(counts[chances > 0], chances[chances > 0] * 2000).pvalue > 1e-4
+
+
+def test_all_rows_that_have_a_chance_are_drawn_however_small_it_is():
+    weights = [1e308, 1e-308, 5e-324, 1, 1e300, 0]
+    pool = np.arange(6.0)[:, None] * 1e-150
+    assert sorted(select.k_means_pp(pool, 5, weights=weights, seed=0).indices) == [0, 1, 2, 3, 4]
+
+
 @single_and_double
 def test_the_values_of_k_means_pp_are_the_squared_distances(dtype):
     pool = pool_of(400, 9, dtype)
@@ -230,6 +258,24 @@ def test_badge_draws_by_gradients_that_are_never_formed():
         assert value == pytest.approx(squared_to(gradients, chosen)[row], rel=1e-9)
         chosen.append(int(row))
     assert not {7, 8} <= set(chosen)
+
+
+def test_rows_at_no_distance_are_drawn_without_another_sweep():
+    rng = np.random.default_rng(0)
+    pool = rng.normal(size=(10, 8))[np.arange(5000) % 10]
+    proba = dirichlet(10, 4)[np.arange(5000) % 10]
+    for picks in (select.k_means_pp(pool, 200, seed=0), select.badge(proba, pool, 200, seed=0)):
+        assert len(set(picks.indices)) == 200
+        assert (picks.values[10:] == 0).all()
+        assert picks.info["sweeps"] < 10
+        assert picks.info["distances"] < 15 * 5000
+
+
+def test_rows_at_no_distance_are_drawn_by_their_weights():
+    pool, weights = np.zeros((40, 2)), np.repeat([1.0, 3.0], 20)
+    drawn = [select.k_means_pp(pool, 2, weights=weights, seed=seed).indices[1] for seed in range(3000)]
+    heavy = 0.75 * 57 / 77 + 0.25 * 60 / 79
+    assert np.mean(np.array(drawn) >= 20) == pytest.approx(heavy, abs=0.04)
 
 
 def test_badge_draws_in_proportion():

@@ -12,8 +12,12 @@
 //!
 //! **Sums.** What a draw goes over are the sums of 256 chances each, and then the chances of one: a draw changes few of
 //! them. To add up all chances for each draw, one after the other, was half of BADGE.
+//!
+//! **Any numbers.** w and D² are each a float64, but their product, or the sum of many, may not be one. So chances are in
+//! units of a power of two, which rounds nothing: 1, and where the sum of the chances leaves what float64 can hold, that
+//! of the largest.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use fearless_simd::Simd;
 
@@ -47,7 +51,9 @@ struct Chances<'a> {
     open: Vec<bool>,
     /// The chances of each [`TOGETHER`] rows, added up.
     sums: Vec<f64>,
-    /// Whether D² does not count.
+    /// Chances are in units of 2 to this power.
+    unit: i32,
+    /// Whether D² is 0 for every row that can still be drawn, and so does not count. It never rises.
     alike: bool,
     quotas: Open<'a>,
     seed: u64,
@@ -68,6 +74,9 @@ trait Targets {
 /// Refusals after which all rows are brought up to date.
 const PATIENCE: usize = 8;
 
+/// Sums of chances that float64 holds with all the chances that matter: those are far from vanishing.
+const HELD: RangeInclusive<f64> = 1e-280..=f64::MAX;
+
 impl<'a> Chances<'a> {
     fn new(
         n: usize,
@@ -86,6 +95,7 @@ impl<'a> Chances<'a> {
             weights,
             open,
             sums: vec![0.0; n.div_ceil(TOGETHER)],
+            unit: 0,
             alike: false,
             quotas,
             seed,
@@ -108,14 +118,23 @@ impl<'a> Chances<'a> {
         }
     }
 
+    /// w and D², of which a row's chance is the product; 1 for a D² that does not count.
+    fn factors(&self, row: usize) -> (f64, f64) {
+        let (weight, squared) = (self.weights.map_or(1.0, |weights| weights[row]), self.squared[row]);
+        (weight, if self.alike || squared.is_infinite() { 1.0 } else { squared })
+    }
+
     /// What a row is drawn in proportion to.
     fn chance(&self, row: usize) -> f64 {
-        let weight = self.weights.map_or(1.0, |weights| weights[row]);
-        match (self.open[row], self.alike) {
-            (false, _) => 0.0,
-            (true, false) => weight * self.squared[row],
-            (true, true) => weight,
+        if !self.open[row] {
+            return 0.0;
         }
+        let (weight, squared) = self.factors(row);
+        if self.unit == 0 {
+            return weight * squared;
+        }
+        let ((x, of_weight), (y, of_squared)) = (parts(weight), parts(squared));
+        x * y * power_of_two(of_weight + of_squared - self.unit)
     }
 
     /// Rows that have a sum, by its number.
@@ -156,25 +175,33 @@ impl<'a> Chances<'a> {
         Ok(())
     }
 
+    /// Chooses the unit anew, from the rows that can still be drawn, and whether their D² counts.
+    fn measure(&mut self) {
+        let open = |row: &usize| self.open[*row];
+        self.alike = (0..self.open.len()).filter(open).all(|row| self.squared[row] == 0.0);
+        let exponents = (0..self.open.len()).filter(open).filter_map(|row| {
+            let (weight, squared) = self.factors(row);
+            (squared > 0.0).then(|| parts(weight).1 + parts(squared).1)
+        });
+        self.unit = exponents.max().unwrap_or(0);
+        self.add_up(0..self.open.len());
+    }
+
     /// A row, drawn ∝ w D², or ∝ w where no D² tells rows apart.
     fn draw(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<Option<usize>, Error> {
         let mut refused = 0;
         loop {
             let u = self.uniform();
-            let total = self.total();
-            if !(total > 0.0 && total.is_finite()) {
-                if self.seen.iter().any(|&seen| seen < targets.count()) {
+            if !HELD.contains(&self.total()) {
+                self.measure();
+            }
+            let Some(row) = self.reach(u * self.total()) else { return Ok(None) };
+            let before = self.squared[row];
+            if before > 0.0 && self.seen[row] < targets.count() {
+                if before.is_infinite() {
                     self.update_all(targets, par)?;
                     continue;
                 }
-                self.set_alike(true);
-                let row = self.reach(u * self.total());
-                self.set_alike(false);
-                return Ok(row.inspect(|&row| self.take(row)));
-            }
-            let Some(row) = self.reach(u * total) else { return Ok(None) };
-            let before = self.squared[row];
-            if self.seen[row] < targets.count() {
                 self.squared[row] = targets.update(row, before, self.seen[row]);
                 self.work.distances += targets.count() - self.seen[row];
                 self.seen[row] = targets.count();
@@ -191,12 +218,24 @@ impl<'a> Chances<'a> {
             }
         }
     }
+}
 
-    /// Whether D² is left out of the chances.
-    fn set_alike(&mut self, alike: bool) {
-        self.alike = alike;
-        self.add_up(0..self.open.len());
+/// The m and e of x = m 2^e, m from 1 to 2; of 0 an m of 0.
+fn parts(x: f64) -> (f64, i32) {
+    if x < f64::MIN_POSITIVE {
+        if x == 0.0 {
+            return (0.0, 0);
+        }
+        let (mantissa, exponent) = parts(x * power_of_two(64));
+        return (mantissa, exponent - 64);
     }
+    let exponent = (x.to_bits() >> 52) as i32 - 1023;
+    (f64::from_bits(x.to_bits() & (u64::MAX >> 12) | 1023 << 52), exponent)
+}
+
+/// 2^e, 0 where that is no normal number; e up to 1023.
+fn power_of_two(exponent: i32) -> f64 {
+    f64::from_bits(u64::try_from(exponent + 1023).unwrap_or(0) << 52)
 }
 
 /// The first place at which the sum, from `sum` on, exceeds a number, and the sum of what is before it; the last with a
@@ -351,7 +390,7 @@ pub fn badge<T: Real>(
     Ok((picks, chances.work))
 }
 
-/// Gradients as targets: a, h and the squared length of each that was drawn.
+/// Gradients as targets: a, h and what is known of each that was drawn.
 struct Gradients<'a, 'b, T> {
     proba: &'a Rows<'b, T>,
     features: &'a Rows<'b, T>,
