@@ -278,6 +278,25 @@ def test_rows_at_no_distance_are_drawn_by_their_weights():
     assert np.mean(np.array(drawn) >= 20) == pytest.approx(heavy, abs=0.04)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "spread", "scale"),
+    [(np.float32, 1e-4, 1), (np.float32, 1e-4, 1e-24), (np.float64, 1e-8, 1), (np.float64, 1e-8, 1e100)],
+)
+def test_badge_tells_gradients_near_each_other_apart(dtype, spread, scale):
+    rng = np.random.default_rng(0)
+    features = ((1 + spread * rng.normal(size=(300, 16))) * scale).astype(dtype)
+    proba = np.where(rng.random((300, 1)) < 0.5, [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4])
+    proba = (proba * (1 + spread * rng.normal(size=(300, 4)))).astype(dtype)
+    picks = select.badge(proba, features, 50, seed=3)
+    wide = np.longdouble if np.finfo(np.longdouble).eps < 1e-18 else np.float64
+    residual = proba.astype(wide) - np.eye(4)[proba.argmax(axis=1)]
+    gradients = (residual[:, :, None] * features.astype(wide)[:, None]).reshape(300, -1)
+    chosen = picks.indices
+    for at in range(1, 50):
+        exact = ((gradients[chosen[:at]] - gradients[chosen[at]]) ** 2).sum(axis=1).min()
+        assert picks.values[at] == pytest.approx(float(exact), rel=1e-5, abs=0)
+
+
 def test_badge_draws_in_proportion():
     proba = np.array([[0.5, 0.5], [0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     features = np.array([[2.0], [1.0], [-1.0], [1.0]])

@@ -355,14 +355,19 @@ pub fn badge<T: Real>(
             }
             let h = &blocks.features[i * d..][..d];
             row.choice = (0..c).fold(0, |best, j| if p[j] > p[best] { j } else { best });
+            row.largest = p[row.choice].to_f64();
             blocks.residual.clear();
             blocks.residual.extend_from_slice(p);
             blocks.residual[row.choice] = p[row.choice] - T::ONE;
             let a = &blocks.residual;
-            row.squared = dispatch(par.level, Dot(a, a)) * dispatch(par.level, Dot(h, h));
-            if !row.squared.is_finite() {
+            let (of_residual, of_features) = (squared_length(a, par.level), squared_length(h, par.level));
+            row.squared = of_residual * of_features;
+            // Squared distances are up to four times as large.
+            if row.squared.is_nan() || row.squared > f64::MAX / 4.0 {
                 return Err(bad("features", fault_of(h)));
             }
+            row.near = T::NEAR.to_f64() * row.squared
+                + vanished::<T>() * (c as f64 * of_features + d as f64 * of_residual);
         }
         Ok(())
     })?;
@@ -385,7 +390,7 @@ pub fn badge<T: Real>(
         let mut blocks = Blocks::default();
         blocks.read(proba, features, pick..pick + 1);
         blocks.proba[rows[pick].choice] -= T::ONE;
-        targets.drawn.push((blocks.proba, blocks.features, rows[pick].squared));
+        targets.drawn.push((blocks.proba, blocks.features, rows[pick]));
     }
     Ok((picks, chances.work))
 }
@@ -395,7 +400,7 @@ struct Gradients<'a, 'b, T> {
     proba: &'a Rows<'b, T>,
     features: &'a Rows<'b, T>,
     rows: &'a [Gradient],
-    drawn: Vec<(Vec<T>, Vec<T>, f64)>,
+    drawn: Vec<(Vec<T>, Vec<T>, Gradient)>,
     level: Level,
 }
 
@@ -436,8 +441,24 @@ impl<T: Real> Targets for Gradients<'_, '_, T> {
 struct Gradient {
     /// ŷ.
     choice: usize,
-    /// Its squared length.
+    /// Its probability.
+    largest: f64,
+    /// The squared length.
     squared: f64,
+    /// Two gradients whose squared distance comes out below the sum of these are compared again: it has cancelled, or what
+    /// it is made of has vanished.
+    near: f64,
+}
+
+/// ‖x‖², also of numbers whose squares vanish in their own type.
+fn squared_length<T: Real>(x: &[T], level: Level) -> f64 {
+    let squared = dispatch(level, Dot(x, x));
+    if squared >= T::SMALL.to_f64() { squared } else { x.iter().map(|x| x.to_f64()).map(|x| x * x).sum() }
+}
+
+/// 2^18 times as much as rounding can take off a product that vanishes: what is larger is right to a part in 10^5.
+fn vanished<T: Real>() -> f64 {
+    T::TINY.to_f64() * T::EPSILON.to_f64() * 262_144.0
 }
 
 /// Rows of both matrices, copied so that p can become p − e.
@@ -466,7 +487,7 @@ impl<T: Real> Blocks<T> {
 struct Nearer<'a, T> {
     blocks: &'a mut Blocks<T>,
     rows: &'a [Gradient],
-    drawn: &'a [(Vec<T>, Vec<T>, f64)],
+    drawn: &'a [(Vec<T>, Vec<T>, Gradient)],
     squared: &'a mut [f64],
     seen: &'a [usize],
 }
@@ -480,12 +501,48 @@ impl<T: Real> Kernel for Nearer<'_, T> {
         let pairs = blocks.proba.chunks_exact_mut(a.len()).zip(blocks.features.chunks_exact(h.len()));
         for ((((p, g), row), squared), &seen) in pairs.zip(rows).zip(squared).zip(seen) {
             p[row.choice] -= T::ONE;
-            for (a, h, length) in &drawn[seen..] {
-                let apart = row.squared + length - 2.0 * (dot(simd, p, a) * dot(simd, g, h));
+            for (a, h, centre) in &drawn[seen..] {
+                let near = row.near + centre.near;
+                let mut apart = row.squared + centre.squared - 2.0 * (dot(simd, p, a) * dot(simd, g, h));
+                if apart < near {
+                    // Rounding is far less than that; what is beyond what is known of the row does not matter.
+                    if apart > *squared + near / 64.0 {
+                        continue;
+                    }
+                    apart = again((p, g, row), (a, h, centre));
+                }
                 *squared = squared.min(apart.max(0.0));
             }
         }
     }
+}
+
+/// ‖a ⊗ h − b ⊗ g‖² of gradients near each other, in float64 and from differences. With a − b = s b + u, u ⊥ b, and
+/// h − g = t h + v, v ⊥ h, the difference is (s + t) b ⊗ h + u ⊗ h + b ⊗ v, of which each part is orthogonal to the
+/// others: no sum of squares cancels.
+#[inline(never)]
+fn again<T: Real>((a, h, of_a): (&[T], &[T], &Gradient), (b, g, of_b): (&[T], &[T], &Gradient)) -> f64 {
+    // In the element type p − 1 has been rounded.
+    let exact = |x: &[T], of: &Gradient, at: usize| {
+        if at == of.choice { of.largest - 1.0 } else { x[at].to_f64() }
+    };
+    let residuals = (0..a.len()).map(|at| {
+        let (x, y) = (exact(a, of_a, at), exact(b, of_b, at));
+        let both = at == of_a.choice && at == of_b.choice;
+        (if both { of_a.largest - of_b.largest } else { x - y }, y)
+    });
+    let features = h.iter().zip(g).map(|(x, y)| (x.to_f64() - y.to_f64(), x.to_f64()));
+    let (b2, s, u2) = along(residuals);
+    let (h2, t, v2) = along(features);
+    (s + t) * (s + t) * b2 * h2 + u2 * h2 + b2 * v2
+}
+
+/// Of differences x and a row y: ‖y‖², s and ‖x − s y‖², s y being the part of x along y.
+fn along(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64, f64) {
+    let (squared, product) =
+        pairs.clone().fold((0.0, 0.0), |(squared, product), (x, y)| (squared + y * y, product + x * y));
+    let along = if squared > 0.0 { product / squared } else { 0.0 };
+    (squared, along, pairs.map(|(x, y)| x - along * y).map(|x| x * x).sum())
 }
 
 #[cfg(test)]
