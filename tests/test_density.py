@@ -124,6 +124,20 @@ def test_neighbours_are_those_of_a_full_sort(dtype, metric):
         )
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("scale", [1e-16, 1e-20, 1e-22, 1e-24, 1e-40])
+def test_neighbours_are_found_where_squares_vanish(scale, metric):
+    pool = (np.random.default_rng(0).normal(size=(700, 3)) * scale).astype(np.float32)
+    pool[:300] /= 100
+    pool[650] = pool[5]
+    for k in (1, 4):
+        expected = qr.knn_density(pool.astype(np.float64), k, metric=metric)
+        finite = expected < np.finfo(np.float32).max
+        got = qr.knn_density(pool, k, metric=metric)
+        np.testing.assert_allclose(got[finite], expected[finite], rtol=1e-6)
+        assert np.isinf(got[~finite]).all()
+
+
 @single_and_double
 @pytest.mark.parametrize("offset", [0, 1e4])
 def test_k_duplicates_are_infinitely_dense(dtype, offset):

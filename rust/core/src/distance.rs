@@ -192,7 +192,7 @@ impl<T: Real> Block<T> {
     }
 
     /// A row as it is compared: as it was given, or of length 1.
-    fn row(&self, i: usize) -> &[T] {
+    pub(crate) fn row(&self, i: usize) -> &[T] {
         let rows = if self.given.is_empty() { &self.rows } else { &self.given };
         &rows[i * self.d..][..self.d]
     }
@@ -311,15 +311,35 @@ impl<T: Real, E> Squared<'_, T, E> {
 
 /// Σ (x − y)² of one pair, in 16 sums that are then added as a tree: the same at every SIMD level.
 pub(crate) fn squared_distance<T: Real>(x: &[T], y: &[T]) -> T {
-    let mut sums = [T::ZERO; 16];
+    T::from_f64(sum_of_squares(x, y, |x, y| x - y))
+}
+
+/// Σ d² of the differences of one pair, in the type in which these are given.
+fn sum_of_squares<T: Real, U: Real>(x: &[T], y: &[T], difference: impl Fn(T, T) -> U) -> f64 {
+    let mut sums = [U::ZERO; 16];
     for (x, y) in x.chunks(16).zip(y.chunks(16)) {
         for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
-            let difference = x - y;
+            let difference = difference(x, y);
             *sum += difference * difference;
         }
     }
-    T::from_f64(tree_sum(&sums, &[]))
+    tree_sum(&sums, &[])
 }
+
+/// Below this a squared distance over d numbers may be off by more than a part in 10^5, as squares vanish.
+pub(crate) fn faint<T: Real>(d: usize) -> T {
+    T::from_f64(1e6 * (d as f64 + 160.0) * T::TINY.to_f64() * T::EPSILON.to_f64())
+}
+
+/// A number in place of a [faint](faint) squared distance, below all others and in their order: computed in float64, where
+/// the squares of float32 do not vanish, and as −1 / x, as the type has no room for what is so small.
+pub(crate) fn order_of_faint<T: Real>(x: &[T], y: &[T]) -> T {
+    let squared = sum_of_squares(x, y, |x, y| x.to_f64() - y.to_f64());
+    T::from_f64(-1.0 / (squared * SCALE_OF_FAINT))
+}
+
+/// 2^200: from squares of the smallest float32 up to what is faint, the quotients are float32 numbers.
+const SCALE_OF_FAINT: f64 = 1.606_938_044_258_990_3e60;
 
 /// x − centre for each row.
 struct Centred<'a, T> {

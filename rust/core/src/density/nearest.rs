@@ -5,7 +5,7 @@
 //! best distance so far) as they stand when it begins, notes the pairs under a bar, and gives them in when it
 //! ends; blocks with themselves go first, so that there is a bar for all others. The k best are those of a
 //! total order (distance, then index), and so do not depend on who came when. The distances of these k are
-//! then computed in float64.
+//! then computed in float64. So are distances whose squares might vanish in the element type, at once.
 
 use std::cmp::Ordering;
 use std::iter;
@@ -16,7 +16,7 @@ use fearless_simd::prelude::*;
 
 use super::pairwise::{Counted, Worker};
 use super::{same_width, work};
-use crate::distance::{Block, squared_distances};
+use crate::distance::{Block, faint, order_of_faint, squared_distances};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;
@@ -59,7 +59,9 @@ pub fn knn_density<T: Real>(
         noting.row_bars.clone_from(&lock(i).bars);
         noting.column_bars.clone_from(&lock(j).bars);
         noting.begin(&worker.right, i == j, k);
-        squared_distances(&worker.left, &worker.right, noting, &mut worker.strip, par.level);
+        let (left, right) = (&worker.left, &worker.right);
+        let mut pairs = Pairs { left, right, faint: faint(d), noting };
+        squared_distances(left, right, &mut pairs, &mut worker.strip, par.level);
         let mut left = lock(i);
         for &(row, column, d2) in &noting.for_rows {
             left.offer(row, (d2, small(j * side + column)));
@@ -159,7 +161,7 @@ impl<T: Real> Best<T> {
     }
 }
 
-/// The epilogue: notes the pairs that are under a bar.
+/// The pairs that are under a bar.
 struct Noting<T> {
     row_bars: Vec<T>,
     /// −∞ for columns that are no rows.
@@ -197,51 +199,73 @@ impl<T: Real> Noting<T> {
         self.for_rows.clear();
         self.for_columns.clear();
     }
+}
+
+/// The epilogue: two blocks and what is noted of their pairs.
+struct Pairs<'a, T> {
+    left: &'a Block<T>,
+    right: &'a Block<T>,
+    /// Squared distances up to this are put in order by [`order_of_faint`].
+    faint: T,
+    noting: &'a mut Noting<T>,
+}
+
+impl<T: Real> Pairs<'_, T> {
+    /// What a pair is ordered by, given the squared distance that the tile tells.
+    fn key(&self, row: usize, column: usize, d2: T) -> T {
+        if d2 > self.faint { d2 } else { order_of_faint(self.left.row(row), self.right.row(column)) }
+    }
 
     /// Notes the k nearest of a row within its own block.
     #[inline(never)]
     fn note_nearest(&mut self, row: usize, d2: &[T]) {
+        let mut all = std::mem::take(&mut self.noting.all);
         let others = d2.iter().copied().zip(0..).filter(|&(d2, column)| d2 < T::INFINITY && column != row);
-        self.all.clear();
-        self.all.extend(others);
-        if self.all.len() > self.k {
+        all.clear();
+        all.extend(others.map(|(d2, column)| (self.key(row, column, d2), column)));
+        let k = self.noting.k;
+        if all.len() > k {
             let order = |a: &(T, usize), b: &(T, usize)| {
                 a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
             };
-            self.all.select_nth_unstable_by(self.k, order);
-            self.all.truncate(self.k);
+            all.select_nth_unstable_by(k, order);
+            all.truncate(k);
         }
-        self.for_rows.extend(self.all.iter().map(|&(d2, column)| (row, column, d2)));
+        self.noting.for_rows.extend(all.iter().map(|&(d2, column)| (row, column, d2)));
+        self.noting.all = all;
     }
 
     #[inline(never)]
     fn note(&mut self, row: usize, at: usize, d2: &[T], mut set: u64) {
         while set != 0 {
             let lane = set.trailing_zeros() as usize;
-            let (column, d2) = (at + lane, d2[lane]);
+            let column = at + lane;
+            let d2 = self.key(row, column, d2[lane]);
             set &= set - 1;
-            if d2 <= self.row_bars[row] && d2 < T::INFINITY {
-                self.for_rows.push((row, column, d2));
+            if d2 <= self.noting.row_bars[row] && d2 < T::INFINITY {
+                self.noting.for_rows.push((row, column, d2));
             }
-            if d2 <= self.column_bars[column] {
-                self.for_columns.push((row, column, d2));
+            if d2 <= self.noting.column_bars[column] {
+                self.noting.for_columns.push((row, column, d2));
             }
         }
     }
 }
 
-impl<T: Real> Epilogue<T> for Noting<T> {
+impl<T: Real> Epilogue<T> for Pairs<'_, T> {
     #[inline(always)]
     fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [T], width: usize) {
         for (r, row) in pairs.chunks_exact(width).enumerate() {
-            if self.itself {
+            if self.noting.itself {
                 self.note_nearest(first + r, row);
                 continue;
             }
-            let bar = T::splat(simd, self.row_bars[first + r]);
+            // Whatever is faint has to be looked at.
+            let bar = self.noting.row_bars[first + r];
+            let bar = T::splat(simd, if bar > self.faint { bar } else { self.faint });
             for at in (0..width).step_by(T::LANES) {
                 let d2 = T::load(simd, &row[at..][..T::LANES]);
-                let bars = bar.max(T::load(simd, &self.column_bars[at..][..T::LANES]));
+                let bars = bar.max(T::load(simd, &self.noting.column_bars[at..][..T::LANES]));
                 let under = d2.simd_le(bars).to_bitmask() & all_lanes::<T>();
                 if under != 0 {
                     self.note(first + r, at, &row[at..][..T::LANES], under);
