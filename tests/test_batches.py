@@ -97,6 +97,29 @@ def test_ranked_batch_with_rows_from_outside_and_digits_with_ties():
     assert bits(picks.values) == bits(whole.values)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 0.01])
+def test_ranked_batch_of_scores_that_hardly_differ_is_the_naive_greedy(scale, spread):
+    rng = np.random.default_rng(1)
+    pool = rng.normal(size=(6000, 2)) * scale
+    pool[4000:] = pool[rng.integers(0, 40, 2000)]
+    scores = 0.5 + spread * rng.random(6000)
+    picks = select.ranked_batch(scores, pool, 60, labeled=[1])
+    indices, values = greedy_ranked(scores, pool, 60, [1])
+    assert picks.indices.tolist() == indices
+    np.testing.assert_allclose(picks.values, values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["equal", "few", "far"])
+def test_ranked_batch_goes_through_the_pool_a_few_times_where_scores_are_equal(kind):
+    pool = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32) * np.float32(1e4)
+    if kind != "far":
+        pool = pool[np.arange(20_000) % (1 if kind == "equal" else 10)]
+    info = select.ranked_batch(np.full(20_000, 0.5), pool, 200, labeled=[0]).info
+    assert info["sweeps"] < 15
+    assert info["distances"] < 20_000 * 100
+
+
 def calls(pool, proba, scores):
     return {
         "power": lambda **more: select.power(scores, 20, seed=3, **more),

@@ -81,7 +81,7 @@ impl<'a, T: Real> Among<'a, T> {
         picked: usize,
         par: Par<'_>,
     ) -> Option<usize> {
-        if self.keys.is_empty() || pool.rule.rise(0, 1).is_some() {
+        if self.keys.is_empty() || pool.rule.drifts() {
             self.keys.resize(self.candidates.len(), 0.0);
             pool.rule.keys(self.candidates, &self.squared, picked, &mut self.keys);
             for (key, _) in self.keys.iter_mut().zip(&self.squared).filter(|(_, squared)| **squared < 0.0) {

@@ -60,10 +60,15 @@ pub trait Rule: Sync {
         self.key(row, squared, picked)
     }
 
-    /// The most that the key of a row rises as picks go on from one number to another, its distance the same,
-    /// with rounding; nothing where keys do not depend on it.
-    fn rise(&self, _from: usize, _to: usize) -> Option<f64> {
-        None
+    /// Whether keys depend on how many are picked.
+    fn drifts(&self) -> bool {
+        false
+    }
+
+    /// The most that keys of up to `bar` become as picks go on from one number to another, the distances the same, with
+    /// rounding. No number if nothing is known.
+    fn ceiling(&self, bar: f64, _from: usize, _to: usize) -> f64 {
+        bar
     }
 }
 
@@ -310,12 +315,24 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         Ok(())
     }
 
+    /// The largest key of a row that is none of the candidates, and the first row that has it.
+    fn best_of_others(&self, candidates: &[usize], par: Par<'_>) -> Result<(f64, usize), Error> {
+        let (mut best, mut candidates) = ((f64::NEG_INFINITY, usize::MAX), candidates.iter().peekable());
+        for (row, key) in self.keys(&(0..self.bounds.len()), par)?.into_iter().enumerate() {
+            if candidates.next_if_eq(&&row).is_none() && key > best.0 {
+                best = (key, row);
+            }
+        }
+        Ok(best)
+    }
+
     /// Picks among rows that are up to date while the best goes before the first of the others, which has the
-    /// key and the number `bar`.
+    /// key and the number `bar`. Where keys drift, that is looked for again once the ceiling of the bar is no help: where
+    /// keys are as good as equal, there would be one pick a rung otherwise.
     fn pick_among(
         &mut self,
         candidates: &[usize],
-        bar: (f64, usize),
+        mut bar: (f64, usize),
         k: usize,
         watch: &mut Watch,
         par: Par<'_>,
@@ -324,14 +341,22 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         let pool = Pool { rows: self.rows, metric: self.known.metric, rule: self.rule };
         let squared = candidates.iter().map(|&row| self.bounds[row].squared).collect();
         let mut among = Among::new(candidates, squared, &pool, par);
+        // How many were picked when the bar was as it is.
+        let mut since = before;
         while self.picks.indices.len() < k {
             let now = self.picks.indices.len();
             let Some(at) = among.best(&pool, &self.known.centres, now, par) else { break };
             let (row, squared, key) = (candidates[at], among.squared[at], among.keys[at]);
-            let rise = if now > before { self.rule.rise(before, now) } else { None };
-            let tied = key >= bar.0 && row < bar.1 && rise.is_none();
-            if !tied && key <= bar.0 + rise.unwrap_or(0.0) {
-                break;
+            let ahead = |bar: (f64, usize)| key > bar.0 || key >= bar.0 && row < bar.1;
+            let drifts = self.rule.drifts() && now > since;
+            let clear = if drifts { key > self.rule.ceiling(bar.0, since, now) } else { ahead(bar) };
+            if !clear {
+                if drifts {
+                    (bar, since) = (self.best_of_others(candidates, par)?, now);
+                }
+                if !drifts || !ahead(bar) {
+                    break;
+                }
             }
             let full = self.emit(row, squared)?;
             among.take(at, d);

@@ -43,6 +43,7 @@ pub struct RankedBatch<'a> {
     open: usize,
     /// Labelled rows, of the pool and from outside it.
     labelled: usize,
+    /// The largest score.
     largest: f64,
 }
 
@@ -50,7 +51,7 @@ impl<'a> RankedBatch<'a> {
     /// Of so many labelled rows, some are rows of the pool.
     #[must_use]
     pub fn new(scores: &'a [f64], labelled: usize, in_pool: usize) -> Self {
-        let largest = scores.iter().fold(0.0, |largest: f64, &score| largest.max(score));
+        let largest = scores.iter().fold(f64::NEG_INFINITY, |largest: f64, &score| largest.max(score));
         Self { scores, open: scores.len() - in_pool, labelled, largest }
     }
 
@@ -76,9 +77,14 @@ impl Rule for RankedBatch<'_> {
         self.scores[row]
     }
 
-    fn rise(&self, from: usize, to: usize) -> Option<f64> {
-        // The key moves by (α − α') (s − (1 − 1 / (1 + d))), of which the second term takes nothing but away;
-        // and rounding.
-        Some((self.alpha(from) - self.alpha(to)) * self.largest + 16.0 * f64::EPSILON * (1.0 + self.largest))
+    fn drifts(&self) -> bool {
+        true
+    }
+
+    fn ceiling(&self, bar: f64, from: usize, to: usize) -> f64 {
+        // With r = α' / α the key becomes r · key + (1 − r) s: it moves towards the score. And rounding.
+        let r = self.alpha(to) / self.alpha(from);
+        let rounding = 16.0 * f64::EPSILON * (1.0 + self.largest.abs() + bar.abs());
+        r * bar + (1.0 - r) * self.largest + rounding
     }
 }
