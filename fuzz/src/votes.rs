@@ -68,19 +68,16 @@ fn count(
     request: &VoteRequest<'_>,
     shares: &[f64],
     item: usize,
-) -> Result<BTreeMap<i64, f64>, (Option<usize>, Fault)> {
+) -> Result<BTreeMap<i128, f64>, (Option<usize>, Fault)> {
     let mut counts = BTreeMap::new();
     for (i, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
         let vote = layout.integer([0, i, item], swapped, signed);
         if vote == i128::from(request.missing) {
             continue;
         }
-        let known = i64::try_from(vote);
-        let n_classes = request.n_classes.unwrap_or(usize::MAX);
-        let Ok(vote) = known else {
-            return Err((Some(i), Fault::NotAClass { vote: i64::MAX, n_classes }));
-        };
-        if request.n_classes.is_some() && !usize::try_from(vote).is_ok_and(|vote| vote < n_classes) {
+        if let Some(n_classes) = request.n_classes
+            && !usize::try_from(vote).is_ok_and(|vote| vote < n_classes)
+        {
             return Err((Some(i), Fault::NotAClass { vote, n_classes }));
         }
         *counts.entry(vote).or_insert(0.0) += share;

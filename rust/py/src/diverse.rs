@@ -347,9 +347,9 @@ pub(crate) fn directions<'py>(
     features: &Bound<'py, PyAny>,
     rows: Vec<usize>,
     outside: Option<&Bound<'py, PyAny>>,
-    deadline: Option<f64>,
+    deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let limits = Limits::new(Some(1), deadline)?;
+    let limits = Limits::new(None, deadline)?;
     let argument = if outside.is_some() { "labeled" } else { "features" };
     let matrix = Matrix::of(outside.unwrap_or(features), argument)?;
     let d = matrix.shape().1;
