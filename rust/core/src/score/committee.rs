@@ -8,8 +8,9 @@
 //! All in one read, 16 rows at once, a row in each lane. H(q) − mean H(p) would be the cheapest way to BALD,
 //! and cancels: in float32, for members that differ by 10^-4, its median relative error is 29. Here KL(p ‖ q)
 //! = Σ q φ(p / q), φ(u) = u ln u − u + 1 ≥ 0, of which every term is relatively accurate, as p − q is
-//! computed before q is rounded: q = p₁ + s, s = Σ w (p − p₁), so p − q = (p − p₁) − s, and identical members
-//! give exactly 0. p₁ is that of the heaviest member. Where it is far above q all the same, q = Σ w p as it stands.
+//! computed with what rounding left of q: q + q′ = p₁ + s, s = Σ w (p − p₁), so p − q − q′ of members that hardly differ
+//! has its digits, and identical ones give exactly 0. p₁ is that of the heaviest member. Where it is far above q all
+//! the same, q = Σ w p as it stands.
 //! Classes are taken in chunks, so that many of them do not leave the cache: first what is common to all members,
 //! class by class, then member by member, so that its sums stay in registers (class by class all through, with a
 //! sum for each member in memory, BALD took 1.35 times as long on a Xeon).
@@ -218,13 +219,13 @@ const TOTAL: usize = 2;
 const LARGEST: usize = 3;
 const CHOICE: usize = 4;
 
-/// Lanes that are kept for each class of a chunk: q, 1 / q and s.
+/// Lanes that are kept for each class of a chunk: q, 1 / q and q′.
 const PER_CLASS: usize = 3;
 
 /// Places in what is kept of a class.
 const Q: usize = 0;
 const INVERSE: usize = 1;
-const REST: usize = 2;
+const LOW: usize = 2;
 
 /// How many times q p₁ may be, and q still be computed from it.
 const NEAR: f64 = 8.0;
@@ -320,7 +321,7 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
             if wants.consensus != Consensus::Nothing {
                 for (j, kept) in classes.chunks_exact_mut(PER_CLASS * T::LANES).take(chunk.len()).enumerate()
                 {
-                    let (q, rest) = consensus(simd, block, weights, heaviest, j, columns);
+                    let (q, low) = consensus(simd, block, weights, heaviest, j, columns);
                     let another = q1.min(q);
                     q1 = q1.max(q);
                     q2 = q2.max(another);
@@ -332,7 +333,7 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
                         let inverse = T::splat(simd, T::ONE) / q.max(T::splat(simd, T::TINY));
                         put(kept, Q, q);
                         put(kept, INVERSE, inverse);
-                        put(kept, REST, rest);
+                        put(kept, LOW, low);
                     }
                 }
             }
@@ -340,8 +341,7 @@ impl<'a, T: Real, S: Simd> Reading<'a, T, S> {
                 if start == 0 {
                     block.prefetch(first, i);
                 }
-                signs |=
-                    member::<T, S>(simd, block, (i, heaviest), chunk.clone(), columns, classes, kept, wants);
+                signs |= member::<T, S>(simd, block, i, chunk.clone(), columns, classes, kept, wants);
             }
         }
         Self { q1, q2, q_log_q, signs, members, weights, c: block.c }
@@ -425,7 +425,7 @@ fn every<T: Real>(columns: &[T], from: usize, steps: usize) -> impl Iterator<Ite
     )
 }
 
-/// q of one class, and s.
+/// q of one class, and q′.
 #[inline(always)]
 fn consensus<T: Real, S: Simd>(
     simd: S,
@@ -442,16 +442,17 @@ fn consensus<T: Real, S: Simd>(
     for (&weight, p) in members() {
         rest = (T::load(simd, p) - first).mul_add(T::splat(simd, weight), rest);
     }
-    let q = (first + rest).max(zero);
+    let q = first + rest;
+    let low = (first - q) + rest;
     let far = first.simd_gt(q * T::splat(simd, T::from_f64(NEAR)));
     if far.any_true() {
         let mut mean = zero;
         for (&weight, p) in members() {
             mean = T::load(simd, p).mul_add(T::splat(simd, weight), mean);
         }
-        return (far.select(mean, q), far.select(mean - first, rest));
+        return (far.select(mean, q).max(zero), far.select(zero, low));
     }
-    (q, rest)
+    (q.max(zero), low)
 }
 
 /// Adds the classes of a chunk to what is kept of a member; returns the signs it met.
@@ -460,32 +461,32 @@ fn consensus<T: Real, S: Simd>(
 fn member<T: Real, S: Simd>(
     simd: S,
     block: &Block<'_, T>,
-    (i, heaviest): (usize, usize),
+    i: usize,
     chunk: Range<usize>,
     columns: &[T],
     classes: &[T],
     kept: &mut [T],
     wants: &Wants,
 ) -> <T::Lanes<S> as SimdFloat<S>>::Bits {
-    let every_class = |i: usize| every(columns, i * block.steps.0, block.steps.1).take(chunk.len());
+    let every_class = || every(columns, i * block.steps.0, block.steps.1).take(chunk.len());
     let mut total = T::splat(simd, T::ZERO);
     let mut signs = total.to_bits();
     if wants.divergences {
         let mut kl = Sum::<T, S> { block: total, high: get(simd, kept, KL), low: get(simd, kept, KL_LOW) };
         let classes = classes.chunks_exact(PER_CLASS * T::LANES);
-        for ((p, first), class) in every_class(i).zip(every_class(heaviest)).zip(classes) {
+        for (p, class) in every_class().zip(classes) {
             let p = T::load(simd, p);
             total += p;
             signs |= p.to_bits();
-            let (q, inverse, rest) = (get(simd, class, Q), get(simd, class, INVERSE), get(simd, class, REST));
-            let excess = ((p - T::load(simd, first)) - rest) * inverse;
+            let (q, inverse, low) = (get(simd, class, Q), get(simd, class, INVERSE), get(simd, class, LOW));
+            let excess = ((p - q) - low) * inverse;
             kl.block = q.mul_add(T::divergence(simd, p * inverse, excess), kl.block);
         }
         kl.close(simd);
         put(kept, KL, kl.high);
         put(kept, KL_LOW, kl.low);
     } else {
-        for p in every_class(i) {
+        for p in every_class() {
             let p = T::load(simd, p);
             total += p;
             signs |= p.to_bits();
@@ -495,7 +496,7 @@ fn member<T: Real, S: Simd>(
     if wants.votes {
         let (mut largest, mut choice) = (get(simd, kept, LARGEST), get(simd, kept, CHOICE));
         let mut class = T::splat(simd, T::from_f64(chunk.start as f64));
-        for p in every_class(i) {
+        for p in every_class() {
             let p = T::load(simd, p);
             choice = p.simd_gt(largest).select(class, choice);
             largest = p.max(largest);
