@@ -121,6 +121,16 @@ def test_gradient_length_of_certain_rows_is_what_little_is_left(dtype, doubt, c)
     np.testing.assert_allclose(got, true, rtol=rtol(dtype), atol=2 * np.finfo(dtype).smallest_subnormal)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("c", [2, 70])
+def test_gradient_length_of_certain_rows_of_every_size(dtype, c):
+    left = 2.0 ** np.arange(np.log2(np.finfo(dtype).smallest_subnormal) + 10, -10)
+    proba = np.zeros((len(left), c), dtype)
+    proba[:, 0], proba[:, -1] = 1, left
+    got = qr.expected_gradient_length(proba, np.ones((len(left), 1), dtype), bias=False)
+    np.testing.assert_allclose(got, left * (1 + np.hypot(1 - left, 1)), rtol=1e-3)
+
+
 def test_gradient_length_is_of_the_wider_type_of_both():
     proba, features = dirichlet(20, 3), normal(20, 4)
     for one, other in ((np.float32, np.float64), (np.float64, np.float16)):

@@ -128,6 +128,11 @@ def test_ensemble_variance_that_overflows_is_named():
             qr.ensemble_variance(values)
 
 
+def test_a_member_whose_weight_is_nothing_in_float32_is_absent():
+    values = np.array([[1], [3], [1e30]], np.float32)
+    assert qr.ensemble_variance(values, weights=[1, 1, 1e-60]) == qr.ensemble_variance(values[:2])
+
+
 def test_ensemble_variance_is_the_same_whichever_axis_the_members_are_on():
     values = np.random.default_rng(0).normal(size=(7, 1000)).astype(np.float32)
     turned = np.ascontiguousarray(values.T)

@@ -60,16 +60,16 @@ def expected_gradient_length(
     Returns
     -------
     ndarray, shape (n,)
-        0 or more (a square of probabilities that sum to more than 1 may be a little below); float64 if `proba`
-        or `features` is, else float32.
+        0 or more (a square of probabilities that sum to more than 1 may be a little below); float64 if
+        `proba` or `features` is, else float32.
 
     Raises
     ------
     TypeError
         If an input does not hold floats, or lies on a device.
     ValueError
-        If the shapes do not fit, a row of `proba` is not valid, or a feature is not finite or so large that the
-        length is not.
+        If the shapes do not fit, a row of `proba` is not valid, or a feature is not finite or so large that
+        the length is not.
     TimeoutError
         If the deadline passes.
 

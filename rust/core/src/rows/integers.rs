@@ -62,7 +62,7 @@ impl<'a> Integers<'a> {
         if !in_place || i >= self.shape.0 || range.end > self.shape.1 {
             return None;
         }
-        let offset = i.cast_signed() * self.strides.0 + range.start.cast_signed() * self.strides.1;
+        let offset = self.offset(i, range.start);
         // SAFETY: row i and the whole range are inside, and the bytes of the range lie side by side.
         Some(unsafe { std::slice::from_raw_parts(self.start.offset(offset), range.len()) })
     }

@@ -215,11 +215,12 @@ fn length_of_long<T: Real, S: Simd>(
     lengths
 }
 
-/// A row so certain that squares may vanish, in float64 and scaled up.
+/// A row so certain that squares may vanish, in float64 and scaled so that those of the smallest float64 do not vanish, and
+/// those of a float32 at [`SMALL`](Real::SMALL) do not overflow.
 #[cold]
 #[inline(never)]
 fn length_of_certain<T: Real>(row: &[T]) -> T {
-    const SCALE: f64 = 4.149_515_568_880_993e180; // 2^600
+    const SCALE: f64 = 3.957_286_423_569_672_5e174; // 2^580
     let largest = row.iter().enumerate().fold(0, |best, (j, &p)| if p > row[best] { j } else { best });
     let p1 = row[largest].to_f64();
     let (mut squares, mut length) = (((1.0 - p1) * SCALE).powi(2), 0.0);

@@ -31,11 +31,11 @@ pub fn ensemble_variance<T: Real>(
         return Err(Error::shape("values", &"at least one member", &"none"));
     }
     Error::unless_long(out.len(), n)?;
-    let weights = normalised(weights, m)?;
+    let weights: Vec<T> = normalised(weights, m)?.into_iter().map(T::from_f64).collect();
     // A member without weight is not there, whatever it predicts.
-    let present: Vec<usize> = (0..m).filter(|&i| weights[i] > 0.0).collect();
-    let members = members.only(|i| weights[i] > 0.0);
-    let weights: Vec<T> = present.iter().map(|&i| T::from_f64(weights[i])).collect();
+    let present: Vec<usize> = (0..m).filter(|&i| weights[i] > T::ZERO).collect();
+    let members = members.only(|i| weights[i] > T::ZERO);
+    let weights: Vec<T> = present.iter().map(|&i| weights[i]).collect();
     let step = (BLOCK / present.len()).next_multiple_of(T::LANES).max(T::LANES);
     let jobs = Pieces { rest: vec![out], first: 0, step, n };
     let start = || (Vec::new(), Vec::new());

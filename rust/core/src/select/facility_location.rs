@@ -103,7 +103,7 @@ pub fn facility_location<T: Real>(
 }
 
 /// The power of two by which weights fill the range of their type, less the room for a sum over the pool: in float32
-/// those would else vanish or overflow that float64 holds. No bit of a result changes by it.
+/// those would else vanish or overflow that float64 holds. Of others it changes no bit.
 fn scale_of<T: Real>(weights: &[f64]) -> f64 {
     let largest = weights.iter().copied().fold(0.0, f64::max);
     let most = T::LARGEST / (1_u64 << 32) as f64;

@@ -351,10 +351,11 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
             let drifts = self.rule.drifts() && now > since;
             let clear = if drifts { key > self.rule.ceiling(bar.0, since, now) } else { ahead(bar) };
             if !clear {
-                if drifts {
-                    (bar, since) = (self.best_of_others(candidates, par)?, now);
+                if !drifts {
+                    break;
                 }
-                if !drifts || !ahead(bar) {
+                (bar, since) = (self.best_of_others(candidates, par)?, now);
+                if !ahead(bar) {
                     break;
                 }
             }

@@ -91,7 +91,7 @@ pub(crate) fn best_of<T: Real>(
         let bar = OnceLock::new();
         let top = || TopK { bar: *bar.get_or_init(guess), ..TopK::new(k) };
         let best = TopK::merge(sweep(all(), &top, par)?.into_iter());
-        if best.indices.len() == k || top().bar.is_none() {
+        if best.indices.len() == k || bar.get().copied().flatten().is_none() {
             return Ok(best);
         }
     }
