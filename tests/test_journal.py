@@ -437,6 +437,30 @@ class TestTwoProcesses:
         assert [r.ticket for r in one.history] == [r.ticket for r in two.history]
         assert facts(resume(path)) == facts(two)
 
+    def test_what_another_process_asks_while_this_one_fits_is_the_batch(self, path):
+        labels = {0: "cat", 30: "cow"}
+        one, two = begin(path, labels=labels), resume(path, labels=labels)
+        fit = one.fit
+
+        def slow():
+            two.ask(annotator="ann")
+            fit()
+
+        one.fit = slow
+        batch = one.ask(annotator="ann")
+        assert batch.ticket == two.ask(annotator="ann").ticket
+        assert len(resume(path, labels=labels)._campaign.leases) == 1
+
+    def test_an_error_in_a_run_is_not_replaced_by_that_of_a_locked_journal(self, path, monkeypatch):
+        monkeypatch.setattr(_journal, "PATIENCE", 0.01)
+        rounds = begin(path, labels={0: "cat", 30: "cow"}).run(oracle)
+        next(rounds)
+        with sqlite3.connect(path) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(KeyboardInterrupt):
+                rounds.throw(KeyboardInterrupt)
+        other.close()
+
     def test_a_batch_that_was_overtaken_is_picked_again(self, path):
         two = None
 

@@ -183,6 +183,18 @@ class TestFace:
             learner.tell([1], ["cat"])
 
 
+@pytest.mark.parametrize("kind", ["pandas series", "nested polars"])
+def test_a_pool_may_be_a_series_or_hold_lists(kind):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pool = (
+        pandas.Series(["a", "b", "c"])
+        if kind == "pandas series"
+        else polars.DataFrame({"a": [[1.0, 2.0]] * 3})
+    )
+    learner = qr.ActiveLearner(lambda rows: np.tile([0.6, 0.4], (len(rows), 1)), pool, batch_size=2)
+    assert learner.ask().indices.tolist() == [0, 1]
+
+
 class TestKinds:
     @pytest.mark.parametrize(
         ("labels", "message"),

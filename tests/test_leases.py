@@ -127,7 +127,7 @@ class TestLeases:
 
     @pytest.mark.parametrize(
         ("lease", "error", "message"),
-        [(0, ValueError, "lease: .*above 0, got 0"), ("1h", TypeError, "lease: expected a number, got str")],
+        [(0, ValueError, "lease: .*above 0, got 0"), ("1h", TypeError, "lease: expected a number, got '1h'")],
     )
     def test_a_wrong_lease_is_named(self, lease, error, message):
         with pytest.raises(error, match=message):

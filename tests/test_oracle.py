@@ -424,6 +424,12 @@ def test_a_file_of_another_campaign_is_refused(tmp_path, format):
     assert path.read_bytes() == before
 
 
+def test_a_field_that_is_no_number_is_the_same_twice(tmp_path):
+    exchange = oracle.FileExchange(tmp_path, ["cat"], format="jsonl", show=lambda _: {"size": np.nan})
+    batch = qr.ActiveLearner(lambda X: X, [[0.5, 0.5], [0.4, 0.6]]).ask()
+    assert exchange.export(batch) == exchange.export(batch)
+
+
 @FORMATS
 def test_answers_come_back_by_and_by(tmp_path, format):
     learner = a_learner()

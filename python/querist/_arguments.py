@@ -229,10 +229,8 @@ def number(given: Any, argument: str) -> float:
 
 def finite(given: Any, argument: str, *, least: str) -> float:
     """Give a finite number that is "above 0", or "0 or more", as `least` says."""
-    if isinstance(given, bool | np.bool_) or not isinstance(given, int | float | np.integer | np.floating):
-        msg = f"{argument}: expected a number, got {type(given).__name__}"
-        raise TypeError(msg)
-    if not (np.isfinite(given) and (given > 0 or (given == 0 and least == "0 or more"))):
+    value = number(given, argument)
+    if not (np.isfinite(value) and (value > 0 or (value == 0 and least == "0 or more"))):
         msg = f"{argument}: expected a finite number, {least}, got {given}"
         raise ValueError(msg)
-    return float(given)
+    return value

@@ -184,7 +184,7 @@ class FileExchange:
             f"{name} {there[row['index']][name]!r} for index {row['index']}, got {value!r}"
             for row in known
             for name, value in row.items()
-            if there[row["index"]].get(name, value) != value
+            if repr(there[row["index"]].get(name, value)) != repr(value)  # NaN is NaN
         ]
         if differs or not known:
             has = differs[0] if differs else "none of these items"

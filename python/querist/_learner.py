@@ -487,6 +487,8 @@ class ActiveLearner:
             self._tell_of_rounds(n_rounds)
         while (batch := self._campaign.waiting(annotator)) is None:
             self._fit_if_due()
+            if self._campaign.waiting(annotator) is not None:  # another process asked while this one fitted
+                continue
             if self._ledger.others_fitted and (fitted := self._campaign.fitted):
                 self._fit_on(self._campaign.labelled_after(fitted.answers))
             asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
@@ -628,26 +630,32 @@ class ActiveLearner:
 
     def _rounds(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
         try:
-            with progress_bar(self.n_labels) as show:
-                self._ledger.catch_up()
-                self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
-                while not (stop and self.history and stop(self.history)):
-                    try:
-                        batch = self.ask()
-                    except PoolExhausted:
-                        return
-                    n_rounds = len(self.history)
-                    answers = oracle(batch.indices, self._pool.take(batch.indices))
-                    if not isinstance(answers, Iterator):
-                        self.tell(batch, answers)
-                    elif not self._tell_each(batch, answers):
-                        return
-                    self._fit_if_due()
-                    if len(self.history) > n_rounds:  # not if the lease ran out for another process
-                        show(self.history[-1])
-                        yield self.history[-1]
-        finally:
+            yield from self._until(oracle, stop)
+        except GeneratorExit:
             self._ledger.save()
+            raise
+        # Not after an error, which a journal that is locked would replace: a fit goes in with the next event.
+        self._ledger.save()
+
+    def _until(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
+        with progress_bar(self.n_labels) as show:
+            self._ledger.catch_up()
+            self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
+            while not (stop and self.history and stop(self.history)):
+                try:
+                    batch = self.ask()
+                except PoolExhausted:
+                    return
+                n_rounds = len(self.history)
+                answers = oracle(batch.indices, self._pool.take(batch.indices))
+                if not isinstance(answers, Iterator):
+                    self.tell(batch, answers)
+                elif not self._tell_each(batch, answers):
+                    return
+                self._fit_if_due()
+                if len(self.history) > n_rounds:  # not if the lease ran out for another process
+                    show(self.history[-1])
+                    yield self.history[-1]
 
     def _fit_if_due(self) -> None:
         if self._training.is_due(self._campaign):

@@ -105,7 +105,7 @@ def quotas(groups: ArrayLike | Groups | Limits | None, quota: Quota | None, n: i
     else:
         most = [_at_most(quota, size, "quota")] * len(names)
     # No group has more than n rows: what is larger need not fit in the core's integers.
-    return Limits(places, [max(0, min(limit, n)) for limit in most])
+    return Limits(places, [min(limit, n) for limit in most])
 
 
 def quota_setting(quota: Quota | None) -> Any:

@@ -78,8 +78,8 @@ class Batch:
     scores : (k,) float array, read-only
         The score of each, larger means ask first; NaN for a random pick.
     ticket : str
-        The batch's identity, the same until its last item is answered: equal pools, seeds and answers give
-        equal tickets, others do not, so it can serve as an idempotency key.
+        The batch's identity, the same until its last item is answered: the same items of an
+        equal pool, asked for with an equal seed, have the same, so it can serve as an idempotency key.
     annotator : hashable, optional
         Who it is leased to.
     reasons : tuple of mappings

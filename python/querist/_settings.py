@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -80,9 +81,11 @@ def _hash(rows: Any) -> str:
         parts = [np.asarray(part) for part in (rows.data, rows.indices, rows.indptr)]
         content = b"".join(part.tobytes() for part in parts)
     elif hasattr(rows, "iloc"):
-        content = rows.apply(_column).to_csv(index=False).encode()
+        plain = rows.apply(_column) if rows.ndim > 1 else _column(rows)
+        content = plain.to_csv(index=False).encode()
     elif hasattr(rows, "write_csv"):
-        content = rows.write_csv().encode()
+        nested = any(dtype.is_nested() for dtype in rows.dtypes)  # which CSV has no room for
+        content = ("\n".join(map(_text, rows.rows())) if nested else rows.write_csv()).encode()
     elif hasattr(rows, "dtype") and rows.dtype != object:
         content = np.asarray(rows).tobytes()
     else:
@@ -99,7 +102,7 @@ def _column(cells: Any) -> Any:
     return cells.where(~np.array(unfit), cells.map(_text)) if any(unfit) else cells
 
 
-# As numpy prints by default, and as the rows of journals were printed that began without these options.
+# As numpy prints by default.
 PRINTED: dict[str, Any] = {
     "precision": 8,
     "threshold": 1000,
@@ -135,8 +138,8 @@ def _text(row: Any) -> str:
                 words = repr(row)
         case np.ndarray():
             words = f"{row.dtype} {row.shape} {_hash(row)}"
-        case _:  # the words of any other object may hold its address
-            words = type(row).__qualname__
+        case _:  # whose words may hold an address
+            words = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(row))
     return words
 
 
