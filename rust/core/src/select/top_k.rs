@@ -62,7 +62,7 @@ const SAMPLED: (usize, usize) = (4, 16);
 
 /// The k best of what `sweep` offers of n rows, or all if there are fewer: it is given the first rows of
 /// blocks of `step` rows, and makes what each thread starts with. The first thread to start, which is the caller's while
-/// the others are still on their way, guesses the bar by a few blocks, the last one among them.
+/// the others are still on their way, guesses the bar by a few blocks.
 pub(crate) fn best_of<T: Real>(
     (n, step): (usize, usize),
     k: usize,
@@ -78,7 +78,9 @@ pub(crate) fn best_of<T: Real>(
     let all = || (0..n).step_by(step);
     if blocks >= ENOUGH && few < sampled * step / 2 {
         let stride = blocks / sampled * step;
-        let first = (blocks - 1) * step - (sampled - 1) * stride;
+        // Where scores rise, none but the rows behind the last of them get past its bar: k are left there.
+        let behind = k.div_ceil(step).min(stride / step - 1) * step;
+        let first = (blocks - 1) * step - behind - (sampled - 1) * stride;
         let guess = || {
             let alone = Par { threads: 1, stop: &|_| false, ..par };
             // An error is that of a row, and the first of all faulty rows is found by the sweep itself.
