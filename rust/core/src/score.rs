@@ -348,7 +348,7 @@ trait Path {
 }
 
 /// Groups of short rows of logits that are read together.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 1;
 
 /// Any scores of short rows of logits, or those that need neither Q nor the second largest.
 struct ShortLogits<const ALL: bool>;

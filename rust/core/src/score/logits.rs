@@ -8,10 +8,6 @@
 //!
 //! Of two numbers, min and max here return the second if either is NaN (x86), or NaN (aarch64). A new logit is always
 //! the second, so that NaN comes through to S, and needs no look at each logit.
-//!
-//! A group of short rows waits for its own maximum, exponentials and logarithm, longer than an out-of-order machine
-//! looks ahead. So the maxima of a few groups are found together, then their sums, then their scores
-//! (Xeon, 10 classes: 1.06 times as fast).
 
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
@@ -22,6 +18,7 @@ use crate::simd::{AHEAD, FIRST, Kernel, Level, dispatch, prefetch};
 use crate::sum::{BLOCK, Sum, tree_sum};
 
 /// What a reading leaves, a row in each lane.
+#[derive(Clone, Copy)]
 pub(super) struct Logits<T: Real, S: Simd> {
     /// S = Σ e over all but the largest.
     pub(super) sum: T::Lanes<S>,
@@ -45,34 +42,29 @@ impl<T: Real, S: Simd> Logits<T, S> {
         columns: &mut [T],
     ) -> [Self; N] {
         let (size, room) = (T::LANES * c, T::LANES * c.next_multiple_of(4));
-        let largest: [_; N] = std::array::from_fn(
-            #[inline(always)]
-            |group| {
-                let (ahead, columns) = (&ahead[group * size..], &mut columns[group * room..][..room]);
-                prefetch::<FIRST, _>(ahead, AHEAD..AHEAD + size);
-                turn(simd, ahead, c, columns, T::ZERO);
-                largest(simd, &columns[..size], T::splat(simd, T::MINUS_INFINITY))
-            },
-        );
-        std::array::from_fn(
-            #[inline(always)]
-            |group| {
-                let (z1, columns) = (largest[group], &columns[group * room..][..size]);
-                let sums = Sums::of::<ALL>(simd, z1, columns);
-                let mut read = Self {
-                    sum: sums.sum.lanes(),
-                    weighted: sums.weighted.lanes(),
-                    squares: sums.squares,
-                    second: if ALL { exp::<T, S>(simd, sums.second - z1) } else { sums.second },
-                    suspects: 0,
-                };
-                read.suspects = suspects::<T, S>(simd, z1, read.sum);
-                if read.sum.simd_lt(T::splat(simd, T::SMALL)).any_true() {
-                    read.mend_underflow(simd, z1, columns);
-                }
-                read
-            },
-        )
+        // Loops, not `from_fn`, which is a function of its own: below AVX-512 it was not inlined, and ran baseline code.
+        let zero = T::splat(simd, T::ZERO);
+        let mut largest_of = [zero; N];
+        for (group, z1) in largest_of.iter_mut().enumerate() {
+            let (ahead, columns) = (&ahead[group * size..], &mut columns[group * room..][..room]);
+            prefetch::<FIRST, _>(ahead, AHEAD..AHEAD + size);
+            turn(simd, ahead, c, columns, T::ZERO);
+            *z1 = largest(simd, &columns[..size], T::splat(simd, T::MINUS_INFINITY));
+        }
+        let mut reads = [Self { sum: zero, weighted: zero, squares: zero, second: zero, suspects: 0 }; N];
+        for (group, read) in reads.iter_mut().enumerate() {
+            let (z1, columns) = (largest_of[group], &columns[group * room..][..size]);
+            let sums = Sums::of::<ALL>(simd, z1, columns);
+            read.sum = sums.sum.lanes();
+            read.weighted = sums.weighted.lanes();
+            read.squares = sums.squares;
+            read.second = if ALL { exp::<T, S>(simd, sums.second - z1) } else { sums.second };
+            read.suspects = suspects::<T, S>(simd, z1, read.sum);
+            if read.sum.simd_lt(T::splat(simd, T::SMALL)).any_true() {
+                read.mend_underflow(simd, z1, columns);
+            }
+        }
+        reads
     }
 
     /// Where S is below 2^-80 or so, every score is a plain sum of e and e y, and these may be subnormal or have
