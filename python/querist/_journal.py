@@ -154,7 +154,7 @@ class Journal:
     def _start(self, texts: Sequence[tuple[float, str, str]]) -> None:
         self._check_empty()  # before a file of another program is touched
         self._connection.execute("PRAGMA journal_mode=WAL").close()
-        with self._transaction():
+        with uninterrupted(), self._transaction():
             self._check_empty()
             self._connection.execute(f"PRAGMA application_id={APPLICATION}")
             self._connection.execute(f"PRAGMA user_version={SCHEMA}")
@@ -247,14 +247,13 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with uninterrupted():
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield
-                self._connection.execute("COMMIT")
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

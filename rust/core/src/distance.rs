@@ -354,6 +354,8 @@ pub(crate) fn faint<T: Real>(d: usize) -> T {
 
 /// A number in place of a [faint](faint) squared distance, below all others and in their order: computed in float64, where
 /// the squares of float32 do not vanish, and as −1 / x, as the type has no room for what is so small.
+#[cold]
+#[inline(never)]
 pub(crate) fn order_of_faint<T: Real>(x: &[T], y: &[T]) -> T {
     let squared = sum_of_squares(x, y, |x, y| x.to_f64() - y.to_f64());
     T::from_f64(-1.0 / (squared * SCALE_OF_FAINT))

@@ -254,9 +254,9 @@ impl<T: Real> Kernel for Scoring<'_, '_, T> {
         let short = self.c <= probabilities::SHORT;
         let all = self.request.scores.iter().any(|score| matches!(score, Score::Margin | Score::Gini));
         match (self.request.from_logits, short, self.request.scores) {
-            (true, true, _) if all || is_rare(simd) => self.fill::<S, ShortLogits<true>>(simd),
-            (true, true, _) => self.fill::<S, ShortLogits<false>>(simd),
-            (true, false, _) => self.fill::<S, LongLogits>(simd),
+            (true, true, _) if all || is_rare(simd) => self.fill::<S, OfLogits<true, true>>(simd),
+            (true, true, _) => self.fill::<S, OfLogits<true, false>>(simd),
+            (true, false, _) => self.fill::<S, OfLogits<false, true>>(simd),
             (false, false, _) => self.fill::<S, Long>(simd),
             _ if is_rare(simd) => self.fill::<S, Short<true>>(simd),
             (_, _, [Score::Entropy]) => self.fill::<S, Single<entropy::Entropy, true, false>>(simd),
@@ -274,14 +274,13 @@ impl<T: Real> Scoring<'_, '_, T> {
     #[inline(always)]
     fn fill<S: Simd, P: Path>(self, simd: S) -> Vec<(usize, Fault)> {
         let Self { rows, n, c, request, out } = self;
-        let mut columns = vec![T::ZERO; P::GROUPS * probabilities::room::<T>(c) + T::LANES];
+        let mut columns = vec![T::ZERO; probabilities::room::<T>(c) + T::LANES];
         let columns = aligned(&mut columns);
         let mut faulty = Vec::new();
         let half_tolerance = T::splat(simd, T::from_f64(request.tolerance / 2.0));
         let how = How { request, c, half_tolerance };
-        let step = P::GROUPS * T::LANES;
-        for first in (0..n).step_by(step) {
-            let count = step.min(n - first);
+        for first in (0..n).step_by(T::LANES) {
+            let count = T::LANES.min(n - first);
             // The rows behind the group are there to be read over its end, not to be scored.
             let ahead = &rows[first * c..];
             let suspects = P::group(simd, &how, ahead, columns, first..first + count, out);
@@ -310,14 +309,6 @@ impl<T: Real, S: Simd> How<'_, T, S> {
         }
     }
 
-    /// The same for logits.
-    #[inline(always)]
-    fn put_logits(&self, simd: S, read: &Logits<T, S>, rows: Range<usize>, out: &mut [&mut [T]]) {
-        for (score, out) in self.request.scores.iter().zip(out) {
-            self.put(simd, score.largest(self.c), score.of_logits(simd, read), &mut out[rows.clone()]);
-        }
-    }
-
     /// Puts one score of a group of rows where it belongs.
     #[inline(always)]
     fn put(&self, simd: S, largest: f64, mut value: T::Lanes<S>, out: &mut [T]) {
@@ -333,9 +324,6 @@ impl<T: Real, S: Simd> How<'_, T, S> {
 /// One of the ways to score a group of rows: one kernel does each, as choosing for each group would cost
 /// short rows more than computing.
 trait Path {
-    /// How many groups of LANES rows it takes at once: up to 64 rows.
-    const GROUPS: usize = 1;
-
     /// Leaves the scores in the places `rows` of `out`; returns the rows that must be looked at exactly, a bit each.
     fn group<T: Real, S: Simd>(
         simd: S,
@@ -347,35 +335,10 @@ trait Path {
     ) -> u64;
 }
 
-/// Groups of short rows of logits that are read together.
-const TOGETHER: usize = 1;
+/// Any scores of logits; unless `ALL`, of those alone that need neither Q nor the second largest.
+struct OfLogits<const TURNED: bool, const ALL: bool>;
 
-/// Any scores of short rows of logits, or those that need neither Q nor the second largest.
-struct ShortLogits<const ALL: bool>;
-
-impl<const ALL: bool> ShortLogits<ALL> {
-    #[inline(always)]
-    fn groups<T: Real, S: Simd, const N: usize>(
-        simd: S,
-        how: &How<'_, T, S>,
-        ahead: &[T],
-        columns: &mut [T],
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    ) -> u64 {
-        let mut suspects = 0;
-        for (group, read) in Logits::read_short::<N, ALL>(simd, ahead, how.c, columns).iter().enumerate() {
-            let first = rows.start + group * T::LANES;
-            how.put_logits(simd, read, first..rows.end.min(first + T::LANES), out);
-            suspects |= read.suspects << (group * T::LANES);
-        }
-        suspects
-    }
-}
-
-impl<const ALL: bool> Path for ShortLogits<ALL> {
-    const GROUPS: usize = TOGETHER;
-
+impl<const TURNED: bool, const ALL: bool> Path for OfLogits<TURNED, ALL> {
     #[inline(always)]
     fn group<T: Real, S: Simd>(
         simd: S,
@@ -385,33 +348,10 @@ impl<const ALL: bool> Path for ShortLogits<ALL> {
         rows: Range<usize>,
         out: &mut [&mut [T]],
     ) -> u64 {
-        if rows.len() == TOGETHER * T::LANES {
-            return Self::groups::<T, S, TOGETHER>(simd, how, ahead, columns, rows, out);
+        let read = Logits::read::<TURNED, ALL>(simd, ahead, how.c, columns);
+        for (score, out) in how.request.scores.iter().zip(out) {
+            how.put(simd, score.largest(how.c), score.of_logits(simd, &read), &mut out[rows.clone()]);
         }
-        let mut suspects = 0;
-        for (group, first) in rows.clone().step_by(T::LANES).enumerate() {
-            let (ahead, rows) = (&ahead[group * T::LANES * how.c..], first..rows.end.min(first + T::LANES));
-            suspects |= Self::groups::<T, S, 1>(simd, how, ahead, columns, rows, out) << (group * T::LANES);
-        }
-        suspects
-    }
-}
-
-/// Any scores of long rows of logits.
-struct LongLogits;
-
-impl Path for LongLogits {
-    #[inline(always)]
-    fn group<T: Real, S: Simd>(
-        simd: S,
-        how: &How<'_, T, S>,
-        ahead: &[T],
-        _: &mut [T],
-        rows: Range<usize>,
-        out: &mut [&mut [T]],
-    ) -> u64 {
-        let read = Logits::read_long::<true>(simd, ahead, how.c);
-        how.put_logits(simd, &read, rows, out);
         read.suspects
     }
 }

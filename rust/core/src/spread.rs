@@ -12,7 +12,8 @@ const STEP: usize = 1 << 15;
 /// The variance of all numbers, about their mean, in float64; 0 of none. O(n d), two reads.
 ///
 /// # Errors
-/// [`Error::Shape`] if it is not 0 but too small for float64; [`Error::Row`] for the first row that is not finite; [`Error::Stopped`].
+/// [`Error::Shape`] if it is not 0 but too small for float64; [`Error::Row`] for the first row that is not finite;
+/// [`Error::Stopped`].
 pub fn variance<T: Real>(rows: &Rows<'_, T>, argument: &'static str, par: Par<'_>) -> Result<f64, Error> {
     let count = (rows.len() * rows.width()) as f64;
     if count == 0.0 {

@@ -141,8 +141,8 @@ fn within<T: Real>(
     Ok(sums.into_iter().flat_map(InOrder::into_whole).collect())
 }
 
-/// Sums over the pairs of each row with all rows of a reference set, and of their squares about the mean if asked for. Where
-/// `own` is given, row `own[j]` is reference row j itself, and the pair is left out.
+/// Sums over the pairs of each row with all rows of a reference set, and of their squares about the mean if asked for.
+/// Where `own` is given, row `own[j]` is reference row j itself, and the pair is left out.
 fn against<T: Real>(
     rows: &Rows<'_, T>,
     reference: &Rows<'_, T>,

@@ -192,10 +192,12 @@ impl<'a> Chances<'a> {
         let mut refused = 0;
         loop {
             let u = self.uniform();
-            if !HELD.contains(&self.total()) {
+            let mut total = self.total();
+            if !HELD.contains(&total) {
                 self.measure();
+                total = self.total();
             }
-            let Some(row) = self.reach(u * self.total()) else { return Ok(None) };
+            let Some(row) = self.reach(u * total) else { return Ok(None) };
             let before = self.squared[row];
             if before > 0.0 && self.seen[row] < targets.count() {
                 if before.is_infinite() {
