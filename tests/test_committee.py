@@ -9,7 +9,16 @@ import pytest
 import querist as qr
 from levels import at_level
 from reference import FLOATS, MAPPED, bits
-from reference_kernels import COMMITTEE, STREAMED, VOTES, committee, members_of, random_votes, votes
+from reference_kernels import (
+    COMMITTEE,
+    STREAMED,
+    VOTES,
+    committee,
+    members_of,
+    random_votes,
+    shares,
+    votes,
+)
 
 every_score = pytest.mark.parametrize("name", COMMITTEE)
 every_streamed = pytest.mark.parametrize("name", STREAMED)
@@ -176,6 +185,26 @@ def test_the_place_of_a_light_or_a_lonely_member_costs_no_digits(dtype):
     for name in ("bald", "max_disagreement", "consensus_least_confidence"):
         got = call(name, lonely)
         np.testing.assert_allclose(got, COMMITTEE[name](lonely), rtol=1e-4 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weights", [None, [1.0, 3.0, 0.25, 0.0, 2.0]])
+def test_nearly_certain_members_have_a_consensus_with_all_its_digits(dtype, weights):
+    eps = float(np.finfo(dtype).eps)
+    rng = np.random.default_rng(3)
+    doubt = eps ** rng.uniform(0.3, 1.0, (5, 2000, 1))
+    proba = np.concatenate([1 - doubt, doubt * rng.dirichlet(np.ones(4), (5, 2000))], axis=2).astype(dtype)
+    exact = proba.astype(np.float64)
+    first = np.tensordot(shares(5, weights), 1 - exact[:, :, 0], axes=1)
+    others = np.tensordot(shares(5, weights), exact[:, :, 1:], axes=1)
+    expected = {
+        "consensus_least_confidence": first,
+        "consensus_margin": first + others.max(axis=1),
+        "consensus_entropy": (first - 1) * np.log1p(-first) - (others * np.log(others)).sum(axis=1),
+    }
+    for name, of_consensus in expected.items():
+        got = call(name, proba, weights=weights)
+        np.testing.assert_allclose(got, of_consensus, rtol=6 * eps, err_msg=name)
 
 
 def test_weights_as_large_as_can_be_are_shares():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 
@@ -190,3 +191,21 @@ def test_no_rows_give_no_scores_and_no_classes_are_an_error(score, dtype, from_l
     for n in (0, 4):
         with pytest.raises(ValueError, match="proba"):
             call(score, np.zeros((n, 0), dtype), **options)
+
+
+def test_advice_is_what_the_function_takes():
+    nowhere, features = [[3.0, 4.0]], [[1.0]]
+    calls = {
+        "entropy": lambda: qr.entropy(nowhere),
+        "top_scores": lambda: qr.top_scores(nowhere, 1),
+        "bald": lambda: qr.bald([nowhere]),
+        "votes": lambda: qr.votes([nowhere]),
+        "expected_gradient_length": lambda: qr.expected_gradient_length(nowhere, features),
+        "badge": lambda: qr.select.badge(nowhere, features, 1),
+    }
+    for name, score in calls.items():
+        with pytest.raises(ValueError, match=r"row 0\b.* is not valid") as caught:
+            score()
+        takes = inspect.signature(getattr(qr, name, None) or getattr(qr.select, name)).parameters
+        for option in ("from_logits", "invalid"):
+            assert (option in takes) == (f"{option}=" in str(caught.value)), (name, str(caught.value))

@@ -33,6 +33,13 @@ pub enum Error {
         /// What came.
         got: String,
     },
+    /// An error with what its caller may do about it.
+    Advised {
+        /// What is wrong.
+        error: Box<Self>,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The caller's check asked to stop (a signal, a deadline).
     Stopped,
 }
@@ -98,6 +105,17 @@ impl Error {
         Self::Shape { argument, expected: expected.to_string(), got: got.to_string() }
     }
 
+    /// With what to do about it, if it is about probabilities or logits that are none.
+    #[must_use]
+    pub fn advising(self, advice: impl FnOnce(Fault) -> &'static str) -> Self {
+        match self {
+            Self::Row { fault, .. } if fault.is_of_probabilities() => {
+                Self::Advised { error: Box::new(self), advice: advice(fault) }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether an output has n elements.
     pub(crate) fn unless_long(out: usize, n: usize) -> Result<(), Self> {
         if out == n { Ok(()) } else { Err(Self::shape("out", &format_args!("{n} elements"), &out)) }
@@ -105,15 +123,11 @@ impl Error {
 }
 
 impl Fault {
-    /// Whether `invalid="nan"` is offered for it.
-    fn can_score_nan(self) -> bool {
-        !matches!(
+    /// Whether it is of a row that should be probabilities, or their logits.
+    fn is_of_probabilities(self) -> bool {
+        matches!(
             self,
-            Self::NotFinite { .. }
-                | Self::Overflow
-                | Self::NotAScore { .. }
-                | Self::NotAClass { .. }
-                | Self::NoVote
+            Self::NotAProbability { .. } | Self::Sum { .. } | Self::NotALogit { .. } | Self::NoFiniteLogit
         )
     }
 }
@@ -129,8 +143,7 @@ impl fmt::Display for Fault {
             }
             Self::Sum { sum, tolerance } => write!(
                 f,
-                "its probabilities sum to {sum}, expected 1 (tolerance {tolerance}); for unnormalised scores \
-                 pass logits with from_logits=True, or normalise the rows"
+                "its probabilities sum to {sum}, expected 1 (tolerance {tolerance}): normalise the rows"
             ),
             Self::NotALogit { column, value } => {
                 write!(f, "column {column} is {value}, expected a finite logit or -inf")
@@ -163,11 +176,7 @@ impl fmt::Display for Error {
                 if let Some(member) = member {
                     write!(f, " of member {member}")?;
                 }
-                write!(f, " is not valid: {fault}")?;
-                if fault.can_score_nan() {
-                    write!(f, "; invalid=\"nan\" scores such rows NaN")?;
-                }
-                Ok(())
+                write!(f, " is not valid: {fault}")
             }
             Self::BatchTooLarge { k, available } => write!(
                 f,
@@ -176,6 +185,7 @@ impl fmt::Display for Error {
             Self::Shape { argument, expected, got } => {
                 write!(f, "{argument}: expected {expected}, got {got}")
             }
+            Self::Advised { error, advice } => write!(f, "{error}; {advice}"),
             Self::Stopped => write!(f, "stopped"),
         }
     }

@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyList};
+use querist_core::error::{Error, Fault};
 use querist_core::exact::Metric;
 use querist_core::score::Score;
 use querist_core::select::{Groups, Open};
@@ -148,6 +149,21 @@ pub(crate) fn nan_if_invalid(given: &Bound<'_, PyAny>) -> PyResult<bool> {
             Err(PyValueError::new_err(format!("invalid: expected \"raise\" or \"nan\", got \"{invalid}\"")))
         }
     }
+}
+
+/// An error of a call that takes `invalid=`.
+pub(crate) fn or_nan(error: Error) -> Error {
+    error.advising(|_| "invalid=\"nan\" scores such rows NaN")
+}
+
+/// An error of a call that takes `invalid=` and `from_logits=`.
+pub(crate) fn or_logits(error: Error) -> Error {
+    error.advising(|fault| match fault {
+        Fault::NotAProbability { value, .. } | Fault::Sum { sum: value, .. } if value.is_finite() => {
+            "for logits pass from_logits=True; invalid=\"nan\" scores such rows NaN"
+        }
+        _ => "invalid=\"nan\" scores such rows NaN",
+    })
 }
 
 /// Which of n rows may be picked, a byte each: a boolean array (n,), or row numbers, none twice.

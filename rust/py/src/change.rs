@@ -61,7 +61,7 @@ fn lengths<'py, T: Real + Element>(
     let slice = slices.pop().unwrap_or_default();
     capi::check_apart(slice, features, "out")?;
     call(py, limits, proba.len() + features.len(), |par| {
-        gradient_length(rows, vectors, request, slice, par)
+        gradient_length(rows, vectors, request, slice, par).map_err(arguments::or_nan)
     })?;
     Ok(arrays.swap_remove(0))
 }

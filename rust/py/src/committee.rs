@@ -118,7 +118,9 @@ fn fill<'py, T: Real + Element>(
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let (arrays, slices) = outputs(py, array, members.rows(), request.scores.len(), out)?;
-    call(py, limits, array.len(), move |par| core::committee_scores(members, request, slices, par))?;
+    call(py, limits, array.len(), move |par| {
+        core::committee_scores(members, request, slices, par).map_err(arguments::or_nan)
+    })?;
     Ok(arrays)
 }
 
@@ -160,7 +162,9 @@ fn first_choices<'py, T: Real>(
     let (votes, slice) = capi::output::<i64>(py, m * n);
     let mut rest = slice;
     let slices = (0..m).filter_map(|_| rest.split_off_mut(..n)).collect();
-    call(py, limits, array.len(), move |par| core::votes(members, request, slices, par))?;
+    call(py, limits, array.len(), move |par| {
+        core::votes(members, request, slices, par).map_err(arguments::or_nan)
+    })?;
     votes.into_any().call_method1("reshape", ((m, n),))
 }
 

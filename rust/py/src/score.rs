@@ -107,7 +107,9 @@ fn fill<'py, T: Real + Element>(
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let (arrays, slices) = outputs(py, array, rows.len(), request.scores.len(), out)?;
-    call(py, limits, array.len(), move |par| core::scores(rows, request, slices, par))?;
+    call(py, limits, array.len(), move |par| {
+        core::scores(rows, request, slices, par).map_err(arguments::or_logits)
+    })?;
     Ok(arrays)
 }
 
@@ -177,13 +179,15 @@ pub(crate) fn top_scores<'py>(
     let mask = mask.as_deref();
     match floats {
         Floats::Single(rows) => {
-            let (best, skipped) =
-                call(py, &limits, array.len(), |par| core::top_scores(&rows, k, &request, mask, par))?;
+            let (best, skipped) = call(py, &limits, array.len(), |par| {
+                core::top_scores(&rows, k, &request, mask, par).map_err(arguments::or_logits)
+            })?;
             picks(py, best, skipped)
         }
         Floats::Double(rows) => {
-            let (best, skipped) =
-                call(py, &limits, array.len(), |par| core::top_scores(&rows, k, &request, mask, par))?;
+            let (best, skipped) = call(py, &limits, array.len(), |par| {
+                core::top_scores(&rows, k, &request, mask, par).map_err(arguments::or_logits)
+            })?;
             picks(py, best, skipped)
         }
     }
