@@ -90,6 +90,21 @@ def test_levels_agree(tmp_path):
     assert [key for key in avx2 if bits(avx2[key]) != bits(avx512[key])] == []
 
 
+@pytest.mark.parametrize("d", [1, 7, 130])
+@pytest.mark.parametrize(
+    ("dtype", "powers"),
+    [(np.float32, [-120, -70, 70, 110]), (np.float64, [-1000, -600, -450, 450, 600, 1000])],
+)
+def test_gradient_length_keeps_its_digits_where_squares_do_not(dtype, powers, d):
+    proba, features = dirichlet(40, 3, dtype), normal(40, d, dtype)
+    features[7] = 0
+    expected = qr.expected_gradient_length(proba, features, bias=False)
+    for power in powers:
+        scaled = np.ldexp(features, power)
+        got = qr.expected_gradient_length(proba, scaled, bias=False)
+        np.testing.assert_allclose(got, np.ldexp(expected, power), rtol=4 * np.finfo(dtype).eps)
+
+
 @every_kind
 def test_gradient_length_that_overflows_is_named(bias):
     proba = np.array([[0.5, 0.5], [1, 0], [0.5, 0.5]])

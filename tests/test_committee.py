@@ -185,6 +185,37 @@ def test_the_place_of_a_light_or_a_lonely_member_costs_no_digits(dtype):
     for name in ("bald", "max_disagreement", "consensus_least_confidence"):
         got = call(name, lonely)
         np.testing.assert_allclose(got, COMMITTEE[name](lonely), rtol=1e-4 if dtype == np.float32 else 1e-12)
+    # One of a thousand: the consensus is nearly certain, far from who stands first.
+    eps = np.finfo(dtype).eps
+    for who in (0, 1, 999):
+        thousand = np.zeros((1000, 17, 2), dtype)
+        thousand[..., 0] = 1
+        thousand[who] = [0, 1]
+        for name, expected in {
+            "consensus_least_confidence": 1e-3,
+            "consensus_margin": 2e-3,
+            "consensus_entropy": -0.999 * math.log1p(-1e-3) - 1e-3 * math.log(1e-3),
+        }.items():
+            np.testing.assert_allclose(
+                call(name, thousand), expected, rtol=100 * eps, err_msg=f"{name} {who}"
+            )
+
+
+def test_a_member_too_light_for_its_dtype_is_absent():
+    for dtype, weight in ((np.float32, 1e-37), (np.float64, 1e-306)):
+        two = np.array([[[1, 0]], [[0, 1]]], dtype)
+        for name in COMMITTEE:
+            assert bits(call(name, two, weights=[1, weight])) == bits(call(name, two, weights=[1, 0])), name
+
+
+@every_score
+def test_a_crowd_of_members_is_scored(name):
+    for axis, dtype in ((0, np.float64), (1, np.float32), (2, np.float64)):
+        proba = committee(1100, 19, 3, dtype)
+        got = call(name, as_axis(proba, axis), member_axis=axis)
+        np.testing.assert_allclose(got, COMMITTEE[name](members_of(proba)), rtol=2e-3, atol=1e-6)
+    numbers = np.random.default_rng(0).random((1100, 19))
+    np.testing.assert_allclose(qr.ensemble_variance(numbers, member_axis=0), numbers.var(axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -50,7 +50,8 @@ def bald(
         Which axis is that of the members: 0 for (m, n, c), 1 for (n, m, c), 2 for (n, c, m).
     weights : array_like, shape (m,), optional
         Weights of the members, not negative, not all 0; by default all count the same. Only their ratios
-        matter. A member of weight 0 counts as absent.
+        matter. A member of weight 0 counts as absent, and so does one whose share is below 5e-35 (float32;
+        9e-305 float64).
     out : ndarray, shape (n,), optional
         Where to write: C-contiguous, of the dtype returned, sharing no memory with `proba`. Undefined after
         an error.

@@ -90,7 +90,7 @@ impl<'a, T: Real> Members<'a, T> {
 
     /// Classes that are turned at once: a function of m and c alone, as sums are closed there.
     pub(crate) fn chunk(&self) -> usize {
-        (AT_ONCE / self.len().max(1)).next_multiple_of(8).min(CLASSES).min(self.width())
+        (AT_ONCE / self.len().max(1)).max(1).next_multiple_of(8).min(CLASSES).min(self.width())
     }
 
     /// Reads some rows, in place if they can be.

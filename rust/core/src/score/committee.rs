@@ -10,7 +10,7 @@
 //! = Σ q φ(p / q), φ(u) = u ln u − u + 1 ≥ 0, of which every term is relatively accurate, as p − q is
 //! computed with what rounding left of q: q + q′ = p₁ + s, s = Σ w (p − p₁), so p − q − q′ of members that hardly differ
 //! has its digits, and identical ones give exactly 0; and so has 1 − q where all are nearly certain. p₁ is that of
-//! the heaviest member. Where it is far above q all the same, q = Σ w p as it stands.
+//! the heaviest member. Where it is far from q all the same, beside q or 1 − q, the sum is taken again around q.
 //! Classes are taken in chunks, so that many of them do not leave the cache: first what is common to all members,
 //! class by class, then member by member, so that its sums stay in registers (class by class all through, with a
 //! sum for each member in memory, BALD took 1.35 times as long on a Xeon).
@@ -96,6 +96,9 @@ pub struct CommitteeRequest<'a> {
     pub nan_if_invalid: bool,
 }
 
+/// How many times the smallest normal number a member's share of the weight must be.
+const LIGHTEST: f64 = 4096.0;
+
 /// Scores every row: `out[s][i]` becomes score s of row i. O(n m c), one read, no memory but a block for each thread.
 ///
 /// # Errors
@@ -142,11 +145,12 @@ fn run<T: Real>(
     for length in out.iter().map(|out| out.len()).chain(votes.iter().map(|votes| votes.len())) {
         Error::unless_long(length, n)?;
     }
-    // A member without weight is not there, whatever it predicts.
-    let present: Vec<usize> = (0..members.len()).filter(|&i| weights[i] > 0.0).collect();
+    // A member without weight is not there, whatever it predicts; nor is one so light that p / q might overflow.
+    let lightest = T::TINY.to_f64() * LIGHTEST;
+    let present: Vec<usize> = (0..members.len()).filter(|&i| weights[i] > lightest).collect();
     let all = present.len() == members.len() || !votes.is_empty();
-    let members = if all { members.clone() } else { members.only(|i| weights[i] > 0.0) };
-    let weights: Vec<T> = weights.iter().filter(|&&w| all || w > 0.0).map(|&w| T::from_f64(w)).collect();
+    let members = if all { members.clone() } else { members.only(|i| weights[i] > lightest) };
+    let weights: Vec<T> = weights.iter().filter(|&&w| all || w > lightest).map(|&w| T::from_f64(w)).collect();
     let heaviest = (0..weights.len()).fold(0, |best, i| if weights[i] > weights[best] { i } else { best });
     let step = (BLOCK / (members.len() * c)).next_multiple_of(T::LANES).max(T::LANES);
     let scores = Pieces { rest: out, first: 0, step, n };
@@ -227,8 +231,8 @@ const Q: usize = 0;
 const INVERSE: usize = 1;
 const LOW: usize = 2;
 
-/// How many times q p₁ may be, and q still be computed from it.
-const NEAR: f64 = 8.0;
+/// How many times q the distance of p₁ from q may be, and q still be computed from it.
+const NEAR: f64 = 7.0;
 
 impl<T: Real> Kernel for Committee<'_, '_, T> {
     type Output = Vec<(usize, usize, Fault)>;
@@ -442,24 +446,35 @@ fn consensus<T: Real, S: Simd>(
     j: usize,
     columns: &[T],
 ) -> (T::Lanes<S>, T::Lanes<S>) {
-    let zero = T::splat(simd, T::ZERO);
+    let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
     let members = || weights.iter().zip(every(columns, j * block.steps.1, block.steps.0));
     let first = get(simd, columns, heaviest * block.steps.0 + j * block.steps.1);
-    let mut rest = zero;
-    for (&weight, p) in members() {
-        rest = (T::load(simd, p) - first).mul_add(T::splat(simd, weight), rest);
-    }
+    let rest = mean_from(simd, first, members());
     let q = first + rest;
     let low = (first - q) + rest;
-    let far = first.simd_gt(q * T::splat(simd, T::from_f64(NEAR)));
+    // What the sum has rounded away counts beside q, or beside 1 − q.
+    let far = rest.abs().simd_gt((q * T::splat(simd, T::from_f64(NEAR))).min(one - q));
     if far.any_true() {
-        let mut mean = zero;
-        for (&weight, p) in members() {
-            mean = T::load(simd, p).mul_add(T::splat(simd, weight), mean);
-        }
-        return (far.select(mean, q).max(zero), far.select(zero, low));
+        let rest = mean_from(simd, q, members());
+        let again = q + rest;
+        let low_again = (q - again) + rest;
+        return (far.select(again, q).max(zero), far.select(low_again, low));
     }
     (q.max(zero), low)
+}
+
+/// The mean of p − a base.
+#[inline(always)]
+fn mean_from<'a, T: Real, S: Simd>(
+    simd: S,
+    base: T::Lanes<S>,
+    members: impl Iterator<Item = (&'a T, &'a [T])>,
+) -> T::Lanes<S> {
+    let mut mean = T::splat(simd, T::ZERO);
+    for (&weight, p) in members {
+        mean = (T::load(simd, p) - base).mul_add(T::splat(simd, weight), mean);
+    }
+    mean
 }
 
 /// Adds the classes of a chunk to what is kept of a member; returns the signs it met.

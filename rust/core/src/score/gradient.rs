@@ -223,14 +223,24 @@ fn length_of_certain<T: Real>(row: &[T]) -> T {
     const SCALE: f64 = 3.957_286_423_569_672_5e174; // 2^580
     let largest = row.iter().enumerate().fold(0, |best, (j, &p)| if p > row[best] { j } else { best });
     let p1 = row[largest].to_f64();
-    let (mut squares, mut length) = (((1.0 - p1) * SCALE).powi(2), 0.0);
-    for (_, p) in row.iter().enumerate().filter(|&(j, _)| j != largest) {
-        let (p, scaled) = (p.to_f64(), p.to_f64() * SCALE);
-        squares += scaled * scaled;
-        // The others' own squares are nothing beside 1.
-        length += scaled * (1.0 - p).hypot(p1);
-    }
+    let (before, behind) = (sums(&row[..largest], SCALE), sums(&row[largest + 1..], SCALE));
+    let squares = ((1.0 - p1) * SCALE).powi(2) + (before.1 + behind.1);
+    // The others are nothing beside 1.
+    let length = (before.0 + behind.0) * 1.0_f64.hypot(p1);
     T::from_f64((length + p1 * squares.sqrt()) / SCALE)
+}
+
+/// Σ s x and Σ (s x)², eight sums at a time.
+fn sums<T: Real>(row: &[T], scale: f64) -> (f64, f64) {
+    let (mut sums, mut squares) = ([0.0; 8], [0.0; 8]);
+    for part in row.chunks(8) {
+        for ((x, sum), square) in part.iter().zip(&mut sums).zip(&mut squares) {
+            let x = x.to_f64() * scale;
+            *sum += x;
+            *square += x * x;
+        }
+    }
+    (sums.iter().sum(), squares.iter().sum())
 }
 
 /// The kernel over features: multiplies by ‖h̃‖, or its square. Returns the first row that is not finite.
@@ -280,14 +290,23 @@ impl<T: Real> Kernel for Lengths<'_, T> {
     }
 }
 
+/// The length of a row whose squares overflow or vanish, in float64 and scaled where that would not do.
 #[cold]
 #[inline(never)]
 fn careful_length<T: Real>(row: &[T], request: GradientRequest) -> Result<T, Fault> {
+    const LARGE: f64 = 2.582_249_878_086_908_6e120; // 2^400
+    const SCALE: f64 = 4.149_515_568_880_993e180; // 2^600
     let wrong = row.iter().position(|h| !h.to_f64().is_finite());
     if let Some(column) = wrong {
         return Err(Fault::NotFinite { column: Some(column), value: row[column].to_f64() });
     }
-    let bias = if request.bias { 1.0 } else { 0.0 };
-    let length = row.iter().fold(bias, |sum: f64, h| sum.hypot(h.to_f64()));
+    let largest = row.iter().map(|h| h.to_f64().abs()).fold(0.0, f64::max);
+    let scale = match largest {
+        largest if largest > LARGE => 1.0 / SCALE,
+        largest if largest < 1.0 / LARGE => SCALE,
+        _ => 1.0,
+    };
+    let bias: f64 = if request.bias { 1.0 } else { 0.0 };
+    let length = bias.hypot(sums(row, scale).1.sqrt() / scale);
     Ok(T::from_f64(if request.squared { length * length } else { length }))
 }
