@@ -31,6 +31,7 @@ use std::ops::{Mul, Sub};
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, SimdFloatElement};
+use half::{bf16, f16};
 
 /// An element type: float32 or float64.
 pub trait Real:
@@ -87,6 +88,10 @@ pub trait Real:
     /// The number whose bytes were stored in the other order.
     #[must_use]
     fn swap_bytes(self) -> Self;
+    /// Widens float16 numbers, exactly.
+    fn from_halves(halves: &[f16], out: &mut [Self]);
+    /// Widens bfloat16 numbers, exactly.
+    fn from_brains(brains: &[bf16], out: &mut [Self]);
     /// log2 of normal positive numbers, in units of 2^-23 (2^-52 in float64); of 0 a finite number.
     fn log2<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
     /// e^x for x from [`EXP_MIN`](Real::EXP_MIN) to 0.

@@ -178,7 +178,7 @@ impl<'a, T: Real> Rows<'a, T> {
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
         let row = (size_of::<T>() * self.width).cast_signed();
-        self.whole_rows().is_some_and(|step| step == row || self.n <= 1)
+        self.stored == Stored::Same && self.whole_rows::<T>().is_some_and(|step| step == row || self.n <= 1)
     }
 
     /// Asks for a row to be brought near, if it can be read in place: of rows here and there the hardware foresees none.
@@ -197,16 +197,29 @@ impl<'a, T: Real> Rows<'a, T> {
         self.read(rows.start..rows.end + behind, block)
     }
 
-    /// The step between rows, if each is an aligned slice of `T`.
-    fn whole_rows(&self) -> Option<isize> {
-        let (size, align) = (size_of::<T>().cast_signed(), align_of::<T>().cast_signed());
-        let whole = self.stored == Stored::Same
-            && self.sparse.is_none()
+    /// The step between rows, if each is an aligned slice of E, the type of what is stored.
+    fn whole_rows<E>(&self) -> Option<isize> {
+        let (size, align) = (size_of::<E>().cast_signed(), align_of::<E>().cast_signed());
+        let whole = self.sparse.is_none()
             && !self.swapped
-            && self.start.addr().is_multiple_of(align_of::<T>())
+            && self.start.addr().is_multiple_of(align_of::<E>())
             && (self.column_stride == size || self.width == 1)
             && self.row_stride % align == 0;
         whole.then_some(self.row_stride)
+    }
+
+    /// Puts rows that are slices of E into a block, as many at once as lie side by side.
+    fn convert<E>(&self, rows: Range<usize>, step: isize, block: &mut [T], convert: impl Fn(&[E], &mut [T])) {
+        let side_by_side = step == (self.width * size_of::<E>()).cast_signed();
+        let size = if side_by_side { block.len() } else { self.width };
+        for (i, out) in rows.zip(block.chunks_exact_mut(size)) {
+            // SAFETY: row i < n starts inside the memory of `new`, aligned as whole_rows::<E> has it, and its numbers
+            // lie side by side; if the rows do as well, those of the range follow each other.
+            let row = unsafe {
+                std::slice::from_raw_parts(self.start.offset(i.cast_signed() * step).cast::<E>(), size)
+            };
+            convert(row, out);
+        }
     }
 
     /// The numbers of these rows, row after row: in place if they can be, else gathered into `block`.
@@ -240,17 +253,18 @@ impl<'a, T: Real> Rows<'a, T> {
             return block;
         }
         // The smaller stride runs inside: whole cache lines are used up, in Fortran order too.
-        if let Some(step) = self.whole_rows() {
-            for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
-                // SAFETY: row i < n starts inside the memory of `new`, aligned, and its numbers lie side by side.
-                let row = unsafe {
-                    std::slice::from_raw_parts(
-                        self.start.offset(i.cast_signed() * step).cast::<T>(),
-                        self.width,
-                    )
-                };
-                out.copy_from_slice(row);
-            }
+        if self.stored == Stored::Same
+            && let Some(step) = self.whole_rows::<T>()
+        {
+            self.convert(rows, step, block, |row, out| out.copy_from_slice(row));
+        } else if self.stored == Stored::Half
+            && let Some(step) = self.whole_rows::<f16>()
+        {
+            self.convert(rows, step, block, T::from_halves);
+        } else if self.stored == Stored::Brain
+            && let Some(step) = self.whole_rows::<bf16>()
+        {
+            self.convert(rows, step, block, T::from_brains);
         } else if self.column_stride.unsigned_abs() <= self.row_stride.unsigned_abs() || self.n == 1 {
             for (i, out) in rows.zip(block.chunks_exact_mut(self.width)) {
                 for (j, x) in out.iter_mut().enumerate() {
@@ -356,6 +370,34 @@ mod tests {
         let rows = Rows::of(&x, 2);
         assert_eq!(rows.read(1..9, &mut block).as_ptr(), x[2..].as_ptr());
         assert_eq!(block.capacity(), 0);
+    }
+
+    #[test]
+    fn rows_of_half_precision_are_widened_with_and_without_gaps_between_them() {
+        let (n, width) = (5, 11);
+        for gap in [0, 3] {
+            let count = n * (width + gap);
+            // Numbers that bfloat16 and float16 hold both.
+            let numbers: Vec<f32> = (0_u8..).take(count).map(|i| f32::from(i) - 64.0).collect();
+            let kept =
+                numbers.chunks_exact(width + gap).flat_map(|row| &row[..width]).copied().collect::<Vec<_>>();
+            let (halves, brains): (Vec<_>, Vec<_>) =
+                numbers.iter().map(|&x| (f16::from_f32(x), bf16::from_f32(x))).unzip();
+            let strides = ((2 * (width + gap)).cast_signed(), 2);
+            for step in [1, 2, 5] {
+                // SAFETY: n rows of width + gap numbers, in memory that outlives the call.
+                let rows: Rows<'_, f32> =
+                    unsafe { Rows::new(halves.as_ptr().cast(), (n, width), strides, Stored::Half, false) };
+                assert_eq!(all(&rows, step), kept);
+                // SAFETY: as above.
+                let rows: Rows<'_, f32> =
+                    unsafe { Rows::new(brains.as_ptr().cast(), (n, width), strides, Stored::Brain, false) };
+                assert_eq!(
+                    all(&rows.widened(), step),
+                    kept.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()
+                );
+            }
+        }
     }
 
     #[test]

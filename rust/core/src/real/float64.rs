@@ -2,6 +2,8 @@
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, f64x8, i64x8, u64x8};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 
 use super::{Real, polynomial};
 use crate::simd::transpose;
@@ -41,6 +43,14 @@ impl Real for f64 {
 
     fn swap_bytes(self) -> Self {
         Self::from_bits(self.to_bits().swap_bytes())
+    }
+
+    fn from_halves(halves: &[f16], out: &mut [Self]) {
+        halves.convert_to_f64_slice(out);
+    }
+
+    fn from_brains(brains: &[bf16], out: &mut [Self]) {
+        brains.convert_to_f64_slice(out);
     }
 
     #[inline(always)]
