@@ -166,6 +166,27 @@ class TestRecord:
         resumed.tell(batch, ["cat"])
         assert [answer.label for answer in resumed.record] == ["cat", "dog", "cow", "cat"]
 
+    @pytest.mark.parametrize("lease", [None, 100])
+    def test_a_file_told_by_index_does_not_undo_a_correction(self, lease, tmp_path, clock):
+        options = {"batch_size": 3, "journal": tmp_path / "run.db", "lease": lease}
+        learner = qr.ActiveLearner(proba, X, **options)
+        batch = learner.ask(annotator="ann")
+        row = int(batch.indices[1])
+        if lease is not None:
+            clock.now = 101
+            learner.ask(k=1, annotator="cid")  # which ends the lease of ann
+            assert learner.ask(annotator="cid").indices.tolist() == batch.indices[:1].tolist()
+        learner.tell(batch.indices, ["cat"] * 3)
+        learner.tell([row], ["dog"], annotator="bob")
+        resumed = qr.ActiveLearner.resume(proba, X, **options)
+        for each in (learner, resumed):
+            each.tell(batch.indices, ["cat"] * 3)
+            assert each.labels[row] == "dog"
+            assert len(each.record) == 4
+        resumed.tell([row], ["cow"])
+        assert resumed.labels[row] == "cow"
+        assert resumed.record[-1].annotator == "ann"
+
     def test_an_equal_label_of_another_type_is_another(self):
         learner = qr.ActiveLearner(proba, X)
         learner.tell([0], [True])
@@ -204,6 +225,8 @@ class TestRecord:
         assert {each.index: each.annotator for each in learner.record} == expected
         learner.tell([bob.indices[1]], ["cat"], annotator="cid")
         assert learner.record[-1].annotator == "cid"
+        learner.tell([bob.indices[1]], ["cow"])
+        assert learner.record[-1].annotator == "bob"
 
     def test_the_same_told_by_batch_and_by_index_is_told_once(self):
         learner = qr.ActiveLearner(proba, X, batch_size=2)

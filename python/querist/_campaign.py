@@ -38,6 +38,7 @@ class Campaign:
         self._latest: dict[int, Label] = {}
         self._said: dict[tuple[int, Label | None], Label] = {}  # the latest by row and annotator
         self._asked_in: dict[int, str] = {}
+        self._asked_of: dict[int, Label | None] = {}  # whom each row was last leased to
         self._numbers: dict[str, int] = {}
         self._cost = cost
         self._spent = 0.0
@@ -90,15 +91,14 @@ class Campaign:
         return ticket in self._numbers
 
     def owners(self, answers: Mapping[int, Label]) -> dict[Label | None, dict[int, Label]]:
-        """Give the answers by whom their rows are leased to; None has those that are not."""
-        holders = {
-            index: lease.asked.batch.annotator
-            for lease in self.leases.values()
-            for index in lease.asked.batch.indices.tolist()
-        }
+        """Give the answers by whom their rows were last leased to; None has those that never were.
+
+        Also when the lease is over: a row that is answered is not leased again, so that a file of answers is
+        the same person's however often it is read.
+        """
         owned: dict[Label | None, dict[int, Label]] = {}
         for index, label in answers.items():
-            owned.setdefault(holders.get(index), {})[index] = label
+            owned.setdefault(self._asked_of.get(index), {})[index] = label
         return owned
 
     def news(self, answers: Mapping[int, Label], annotator: Label | None) -> dict[int, Label]:
@@ -139,6 +139,7 @@ class Campaign:
         self.n_asked = event.number
         self._numbers[batch.ticket] = event.number
         self._asked_in |= dict.fromkeys(rows, batch.ticket)
+        self._asked_of |= dict.fromkeys(rows, batch.annotator)
 
     def _answer(self, event: Told) -> None:
         for index, label in event.answers.items():

@@ -513,8 +513,7 @@ class ActiveLearner:
         labels : (k,) sequence
             The answer to each.
         annotator : hashable, optional
-            Whose answers they are, by default those of whom the batch, or each item of an open one, was
-            leased to.
+            Whose answers they are, by default those of whom the batch, or each item, was last leased to.
 
         Raises
         ------
