@@ -57,6 +57,14 @@ def events(path):
     return rows
 
 
+def killed(path):
+    """Give a copy of the files as a kill would leave them."""
+    other = path.with_name("killed.db")
+    shutil.copy(path, other)
+    shutil.copy(f"{path}-wal", f"{other}-wal")
+    return other
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "run.db"
@@ -177,6 +185,17 @@ class TestResume:
         again = resume(path, other, retrain={"labels": 20})
         assert again.ask().ticket == learner.ask().ticket
         assert other.coef_.tolist() == model.coef_.tolist()
+
+    def test_a_fit_by_hand_is_there_after_a_kill(self, path):
+        options = {"labels": {0: "cat", 30: "cow"}, "retrain": {"rounds": 5}}
+        learner = begin(path, **options)
+        for _ in range(3):
+            batch = learner.ask()
+            learner.tell(batch, Y[batch.indices])
+        learner.fit()
+        again = resume(killed(path), **options)
+        assert again._campaign.fitted == learner._campaign.fitted
+        assert again.ask().ticket == learner.ask().ticket
 
     def test_labels_in_hand_are_there_from_the_first_commit(self, path):
         statements = []
@@ -440,13 +459,13 @@ class TestTwoProcesses:
     def test_what_another_process_asks_while_this_one_fits_is_the_batch(self, path):
         labels = {0: "cat", 30: "cow"}
         one, two = begin(path, labels=labels), resume(path, labels=labels)
-        fit = one.fit
+        fit = one._fit_if_due
 
         def slow():
             two.ask(annotator="ann")
             fit()
 
-        one.fit = slow
+        one._fit_if_due = slow
         batch = one.ask(annotator="ann")
         assert batch.ticket == two.ask(annotator="ann").ticket
         assert len(resume(path, labels=labels)._campaign.leases) == 1
@@ -534,7 +553,7 @@ class TestTwoProcesses:
         two = resume(path, **options)
         batch, late = one.ask(annotator="ann"), two.ask(annotator="bob")
         one.tell(batch, Y[batch.indices])
-        one.fit()
+        one._fit_if_due()
         two.tell(late, Y[late.indices])  # before the fit is in the journal
         one.tell([59], ["dog"])
         again = resume(path, **options)
@@ -547,9 +566,9 @@ class TestTwoProcesses:
         one, two = begin(path, validation=(X, Y)), resume(path, validation=(X, Y))
         batch = one.ask()
         one.tell(batch, ["cat", "cat", "cow", "cow"])
-        one.fit()
+        one._fit_if_due()
         two.tell([59], ["dog"])
-        two.fit()
+        two._fit_if_due()
         two.close()
         one.close()  # the older fit is written last
         again = resume(path, validation=(X, Y))
@@ -560,7 +579,7 @@ class TestTwoProcesses:
         learner = begin(path, validation=(X, Y))
         batch = learner.ask()
         learner.tell(batch, ["cat", "cat", "cow", "cow"])
-        learner.fit()
+        learner._fit_if_due()
         before = learner.history[0].metrics
         learner._ledger._unsaved[0] = replace(learner._ledger._unsaved[0], seen=None)
         learner.close()

@@ -575,18 +575,8 @@ class ActiveLearner:
         >>> model.predict([[0.5]]).tolist()
         ['low']
         """
-        self._ledger.catch_up()
-        fitted, seen = self._campaign.fitted, self._campaign.seen()
-        is_new = fitted is None or fitted.changes != seen.changes
-        if self._training.is_cold(self._campaign) or not (is_new or self._ledger.others_fitted):
-            return
-        started = perf_counter()
-        self._fit_on(self._campaign.labelled)
-        seconds = perf_counter() - started
-        if is_new:
-            metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
-            self._ledger.let_later(Fitted(self._now(), seconds, metrics, seen))
-        self._callbacks("after_fit", self)
+        self._bring_up_to_date()
+        self._ledger.save()  # at once: a resumed campaign would not make a fit again that was not due
 
     def run(self, oracle: Oracle, *, stop: StopRule | None = None) -> Iterator[Round]:
         """Ask the oracle, tell its answers, fit; yield each round until it is enough.
@@ -658,7 +648,21 @@ class ActiveLearner:
 
     def _fit_if_due(self) -> None:
         if self._training.is_due(self._campaign):
-            self.fit()
+            self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
+        self._ledger.catch_up()
+        fitted, seen = self._campaign.fitted, self._campaign.seen()
+        is_new = fitted is None or fitted.changes != seen.changes
+        if self._training.is_cold(self._campaign) or not (is_new or self._ledger.others_fitted):
+            return
+        started = perf_counter()
+        self._fit_on(self._campaign.labelled)
+        seconds = perf_counter() - started
+        if is_new:
+            metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
+            self._ledger.let_later(Fitted(self._now(), seconds, metrics, seen))
+        self._callbacks("after_fit", self)
 
     def _tell_each(self, batch: Batch, answers: Iterator[tuple[int, Label]]) -> bool:
         """Tell answers as they come, and whether there was one for each item."""
