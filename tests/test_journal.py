@@ -197,6 +197,44 @@ class TestResume:
         assert again._campaign.fitted == learner._campaign.fitted
         assert again.ask().ticket == learner.ask().ticket
 
+    @pytest.mark.parametrize("breaks", ["the model", "the validation"])
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+    def test_a_fit_that_breaks_off_leaves_the_model_of_before(self, path, breaks, error):
+        broken = []
+
+        class Breakable(GaussianNB):
+            def fit(self, X, y):
+                if "the model" in broken:
+                    del self.theta_
+                    raise error
+                return super().fit(X, y)
+
+        def validation(model):
+            if "the validation" in broken:
+                raise error
+            return {"classes": len(model.classes_)}
+
+        options = {
+            "labels": {0: "cat", 30: "cow"},
+            "retrain": {"rounds": 5},
+            "validation": validation,
+            "seed": 1,
+        }
+        learner = qr.ActiveLearner(Breakable(), X, journal=path, batch_size=4, **options)
+        for _ in range(3):
+            batch = learner.ask()
+            learner.tell(batch, Y[batch.indices])
+        broken.append(breaks)
+        with pytest.raises(error):
+            learner.fit()
+        broken.clear()
+        batch = resume(killed(path), Breakable(), **options).ask()
+        again = learner.ask()
+        assert (again.ticket, again.scores.tolist()) == (batch.ticket, batch.scores.tolist())
+        assert learner.model.class_count_.tolist() == [1, 1]
+        learner.fit()
+        assert learner.model.class_count_.sum() == 14
+
     def test_labels_in_hand_are_there_from_the_first_commit(self, path):
         statements = []
         connect = sqlite3.connect

@@ -22,7 +22,6 @@ from querist._campaign import Campaign
 from querist._events import Fitted, Released, Told
 from querist._features import Density, Embed, Features
 from querist._frame import frame
-from querist._labelled import Labelled
 from querist._ledger import Ledger
 from querist._model import checked_model, checked_validation
 from querist._picker import Picker
@@ -489,8 +488,9 @@ class ActiveLearner:
             self._fit_if_due()
             if self._campaign.waiting(annotator) is not None:  # another process asked while this one fitted
                 continue
-            if self._ledger.others_fitted and (fitted := self._campaign.fitted):
-                self._fit_on(self._campaign.labelled_after(fitted.answers))
+            if self._ledger.must_refit and (fitted := self._campaign.fitted):
+                self._training.fit(self._campaign.labelled_after(fitted.answers))
+                self._ledger.must_refit = False
             asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
             self._ledger.let(asked)  # perhaps in vain, if another process is faster
         self._callbacks("after_ask", self, batch)
@@ -654,14 +654,16 @@ class ActiveLearner:
         self._ledger.catch_up()
         fitted, seen = self._campaign.fitted, self._campaign.seen()
         is_new = fitted is None or fitted.changes != seen.changes
-        if self._training.is_cold(self._campaign) or not (is_new or self._ledger.others_fitted):
+        if self._training.is_cold(self._campaign) or not (is_new or self._ledger.must_refit):
             return
         started = perf_counter()
-        self._fit_on(self._campaign.labelled)
+        self._ledger.must_refit = True  # should this end midway
+        self._training.fit(self._campaign.labelled)
         seconds = perf_counter() - started
         if is_new:
             metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
             self._ledger.let_later(Fitted(self._now(), seconds, metrics, seen))
+        self._ledger.must_refit = False
         self._callbacks("after_fit", self)
 
     def _tell_each(self, batch: Batch, answers: Iterator[tuple[int, Label]]) -> bool:
@@ -683,10 +685,6 @@ class ActiveLearner:
         for round in self.history[n_before:]:
             warn_of_starved(round, self._campaign.labelled, self._starved)
             self._callbacks("after_round", self, round)
-
-    def _fit_on(self, labelled: Labelled) -> None:
-        self._training.fit(labelled)
-        self._ledger.others_fitted = False
 
     def _now(self) -> float:
         return self._clock + monotonic()

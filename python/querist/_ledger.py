@@ -19,7 +19,8 @@ class Ledger:
 
     def __init__(self, campaign: Campaign, journal: Journal | None = None) -> None:
         self.campaign = campaign
-        self.others_fitted = False  # the journal tells of a fit that this process has not made
+        # The model is not that of `campaign.fitted`: others made that fit, or one made here has broken off.
+        self.must_refit = False
         self._journal = journal
         self._unsaved: list[Event] = []
         self._is_closed = False
@@ -71,7 +72,7 @@ class Ledger:
 
     def _take_over(self, event: Event) -> None:
         self.campaign.apply(event)
-        self.others_fitted |= isinstance(event, Fitted)
+        self.must_refit |= isinstance(event, Fitted)
 
 
 def _are_overtaken(events: Sequence[Event], others: Sequence[Event]) -> bool:
