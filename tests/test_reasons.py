@@ -183,6 +183,33 @@ class TestReasons:
             before = [distance(features[row], features[i]) for i in range(row)]
             assert reason.get("nearest_picked") == (min(before) if before else None)
 
+    @pytest.mark.parametrize("small", [1, 2**17])
+    @pytest.mark.parametrize("missing", [np.nan, np.inf])
+    def test_rows_without_all_features_are_at_no_distance(self, small, missing, monkeypatch):
+        monkeypatch.setattr(_reasons, "SMALL", small)
+        features = np.random.default_rng(0).normal(size=(80, 2))
+        for row in (0, 3, 7, *range(44, 62)):  # a whole block of the labelled
+            features[row, 1] = missing
+        picks, labeled = np.arange(40), np.arange(40, 80)
+        found = _reasons.reasons(
+            picks,
+            np.zeros(40),
+            ["top_k"] * 40,
+            terms={},
+            predicted=None,
+            features=features,
+            labeled=labeled,
+        )
+        whole = np.isfinite(features).all(axis=1)
+
+        def nearest(row, others):
+            distances = [distance(features[row], features[i]) for i in others if whole[row] and whole[i]]
+            return min(distances, default=np.nan)
+
+        for row, reason in enumerate(found):
+            np.testing.assert_equal(reason["nearest_labeled"], nearest(row, labeled))
+            np.testing.assert_equal(reason.get("nearest_picked", np.nan), nearest(row, range(row)))
+
 
 class TestBalance:
     def test_shares_of_labels_and_predictions(self):

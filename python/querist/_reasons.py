@@ -108,17 +108,19 @@ def _words(name: str, value: Any) -> str:
 
 
 def _rows(features: Any, indices: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give some rows in float64, dense."""
-    rows = features[indices]
-    return np.asarray(rows.toarray() if is_sparse(rows) else rows, np.float64)
+    """Give some rows in float64, dense; one that is not finite is at no distance, and NaN throughout."""
+    taken = features[indices]
+    rows: NDArray[np.float64] = np.array(taken.toarray() if is_sparse(taken) else taken, np.float64)
+    rows[~np.isfinite(rows).all(axis=1)] = np.nan
+    return rows
 
 
 def _nearest(picks: NDArray[Any], features: NDArray[Any], others: NDArray[np.int64]) -> NDArray[Any]:
     """Give the distance of each pick to the nearest of the other rows."""
-    least, size = np.full(len(picks), np.inf), _block(picks)
+    least, size = np.full(len(picks), np.nan), _block(picks)
     for start in range(0, len(others), size):
         block = _rows(features, others[start : start + size])
-        least = np.minimum(least, _distances(picks, block, _squares(picks, block).argmin(axis=1)))
+        least = np.fmin(least, _distances(picks, block, _squares(picks, block).argmin(axis=1)))
     return least
 
 
@@ -140,11 +142,12 @@ def _block(picks: NDArray[Any]) -> int:
 
 
 def _squares(points: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    """Give squared distances, good enough to tell which is least."""
-    centre = points.mean(axis=0)
+    """Give squared distances, good enough to tell which is least: never that to a row of NaN."""
+    known = ~np.isnan(points).any(axis=1)
+    centre = points[known].mean(axis=0) if known.any() else 0.0
     points, others = points - centre, others - centre
     squares: NDArray[Any] = (others**2).sum(axis=1) - 2 * points @ others.T
-    return squares
+    return np.where(np.isnan(squares), np.inf, squares)
 
 
 def _distances(points: NDArray[Any], others: NDArray[Any], which: NDArray[Any]) -> NDArray[Any]:
