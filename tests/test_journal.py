@@ -332,6 +332,14 @@ class TestAgreement:
             with pytest.raises(qr.JournalError, match="X rows"):
                 resume(path, model, made(X + 1))
 
+    @pytest.mark.parametrize(
+        "pool", [X[:0], lambda: iter([]), lambda: iter([X[:0]])], ids=["array", "no chunk", "chunk"]
+    )
+    def test_a_pool_may_have_no_row(self, path, pool):
+        qr.ActiveLearner(GaussianNB(), pool, journal=path, batch_size=4).close()
+        with pytest.raises(qr.PoolExhausted, match="none of the 0 rows"):
+            resume(path, pool=pool).ask()
+
 
 class Thing:
     """Without words of its own: they hold its address."""

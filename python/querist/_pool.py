@@ -110,6 +110,8 @@ def _taken(X: Any, indices: NDArray[np.int64]) -> Any:
 
 
 def _joined(parts: list[Any]) -> Any:
+    if not parts:  # of a pool without rows
+        return []
     if len(parts) == 1:
         return parts[0]
     if hasattr(parts[0], "tocsr"):
