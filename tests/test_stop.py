@@ -19,7 +19,7 @@ def a_round(number, n_labels=1, indices=(0,), **fields):
     return qr.Round(
         np.array(indices),
         np.zeros(len(indices)),
-        "ticket",
+        fields.pop("ticket", f"ticket {number}"),
         number=number,
         labels=("cat",) * len(indices),
         n_labels=n_labels,
@@ -39,9 +39,11 @@ def measured(*values):
     ]
 
 
-def predicted(*predictions, dtype=np.uint8):
+def predicted(*predictions, dtype=np.uint8, **fields):
     return [
-        a_round(number, fit_seconds=1.0, predictions=None if each is None else np.array(each, dtype))
+        a_round(
+            number, fit_seconds=1.0, predictions=None if each is None else np.array(each, dtype), **fields
+        )
         for number, each in enumerate(predictions, 1)
     ]
 
@@ -369,6 +371,18 @@ def test_a_rule_serves_another_campaign():
     history = predicted([0, 1], [0, 1], [0, 1], [0, 1])
     assert told_of(rule, history) == [3, 4]
     assert told_of(rule, history) == [3, 4]
+
+
+@pytest.mark.parametrize("rule", [stop.StabilizingPredictions(window=1), stop.ClassificationChange()])
+@pytest.mark.parametrize("of_another", [{"ticket": "another"}, {"elapsed": 2.0}])
+@pytest.mark.parametrize("rows", [2, 3])
+def test_campaigns_are_not_compared_with_each_other(rule, of_another, rows):
+    first = predicted([0, 1], [1, 0])
+    second = predicted(*[[1, 0, 0][:rows]] * 3, **of_another)
+    assert told_of(rule, first) == []
+    assert not rule(second[:2])  # in which no round was seen before
+    assert not rule(first)
+    assert not rule(second), "the round after that of the same number in the first campaign"
 
 
 def test_classification_change_leaves_out_what_was_asked_before():

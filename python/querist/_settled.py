@@ -161,7 +161,7 @@ class _Successive:
     ) -> None:
         self._compare = compare
         self._values: deque[float] = deque(maxlen=window)
-        self._number = 0  # of the round that was seen last
+        self._last = "", 0.0  # which round was seen last
         self._before: Predictions | None = None
 
     def up_to(self, history: Sequence[Round]) -> deque[float]:
@@ -169,16 +169,22 @@ class _Successive:
 
         A model that was not fitted anew after the round before agrees with itself, which says nothing.
         """
-        newest = history[-1]
-        if newest.number == self._number:
+        newest, last = history[-1], self._last
+        if _mark(newest) == last:
             return self._values
         now = newest.predictions
-        if newest.number != self._number + 1 or self._before is None or now is None:
+        follows = len(history) > 1 and _mark(history[-2]) == last
+        if not follows or self._before is None or now is None:
             self._values.clear()
         elif history[-2].fit_seconds > 0:
             self._values.append(self._compare(self._before, now, history))
-        self._number, self._before = newest.number, now
+        self._last, self._before = _mark(newest), now
         return self._values
+
+
+def _mark(round: Round) -> tuple[str, float]:
+    """Tell a round from any other: campaigns of one seed and pool may have the same tickets."""
+    return round.ticket, round.elapsed
 
 
 def _kappa(before: Predictions, now: Predictions) -> float:
