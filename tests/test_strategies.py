@@ -342,6 +342,15 @@ def test_a_function_that_asks_for_what_the_model_does_not_have_is_told(model, as
         asked(model, score="variance", strategy=own)
 
 
+@pytest.mark.parametrize("option", ["strategy", "select"])
+def test_the_arrays_of_a_function_stay_its_own(option):
+    rows, values = FREE[:3].copy(), np.array([0.3, 0.2, 0.1])
+    batch = asked(**{option: lambda _: qr.Picks(rows, values)})
+    rows[:], values[:] = 0, 0
+    assert batch.indices.tolist() == FREE[:3].tolist()
+    assert batch.scores.tolist() == [0.3, 0.2, 0.1]
+
+
 def test_a_function_may_give_rows_alone():
     batch = asked(strategy=lambda context: np.flatnonzero(context.available)[:3])
     assert batch.indices.tolist() == FREE[:3].tolist()

@@ -302,7 +302,8 @@ class Context:
         if not isinstance(picks, tuple) or len(picks) != 2:
             raise TypeError(f"{name}: expected querist.Picks, got {type(picks).__name__}")
         rows, values = np.asarray(picks[0]), np.asarray(picks[1])
-        values = values if values.dtype.kind == "f" else values.astype(np.float64)
+        # A copy, as of the rows: a batch makes its arrays read-only, and these may be the caller's own.
+        values = values.astype(values.dtype if values.dtype.kind == "f" else np.float64)
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.shape != values.shape:
             raise ValueError(
                 f"{name}: expected row numbers and as many values, got {rows.dtype} of shape {rows.shape} "
