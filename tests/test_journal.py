@@ -162,7 +162,7 @@ class TestResume:
         learner = begin(path, seed=np.random.default_rng(3))
         again = resume(path, seed=np.random.default_rng(3))
         assert again.ask().ticket == learner.ask().ticket
-        with pytest.raises(qr.JournalError, match="root: "):
+        with pytest.raises(qr.JournalError, match=r"seed: expected .*; leave it out"):
             resume(path, seed=np.random.default_rng(4))
 
     def test_a_lease_that_ran_out_meanwhile_is_given_again(self, path):
@@ -454,12 +454,21 @@ class TestLabels:
     def test_others_are_refused_at_the_door(self, path, label):
         learner = begin(path)
         before = events(path)
-        with pytest.raises(TypeError, match="labels: of index 5: a journal keeps labels of int, float, str"):
+        with pytest.raises(TypeError, match="labels: of index 5: a journal keeps int, float, str"):
             learner.tell([4, 5], ["cat", label])
         assert learner.labels == {}
         assert events(path) == before
         learner.tell([4, 5], ["cat", "cow"])
         assert resume(path).labels == {4: "cat", 5: "cow"}
+
+    def test_an_annotator_that_cannot_be_kept_is_no_label(self, path):
+        learner = begin(path)
+        for attempt in (learner.ask, lambda **who: learner.tell([1], ["cat"], **who)):
+            with pytest.raises(
+                TypeError, match=r"annotator: a journal keeps int, .*'ann'.*; pass it as text"
+            ):
+                attempt(annotator=frozenset(["ann"]))
+        assert learner.ask().ticket.startswith("1-")
 
     @pytest.mark.parametrize("name", [np.int64(3), np.str_("ann"), np.bool_(True), np.float64(0.5)])
     def test_an_annotator_of_numpy_is_a_plain_one(self, path, name):

@@ -125,6 +125,13 @@ class TestAsk:
         with pytest.raises(error, match=f"^k: expected {message}"):
             qr.ActiveLearner(proba, X).ask(k)
 
+    def test_a_batch_size_that_was_set_is_named(self):
+        learner = qr.ActiveLearner(proba, X)
+        learner.batch_size = 0
+        with pytest.raises(ValueError, match=r"^batch_size: expected at least 1 item, got 0"):
+            learner.ask()
+        assert len(learner.ask(3)) == 3
+
 
 class TestWrongArguments:
     @pytest.mark.parametrize(

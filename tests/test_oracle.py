@@ -42,6 +42,16 @@ def test_known_labels_may_be_a_mapping_and_lack_some():
         oracle.Known(["cat"] * 3)(np.array([3]), None)
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_known_labels_are_one_column(kind):
+    frame = pytest.importorskip(kind).DataFrame({"label": ["cat", "dog"]})
+    with pytest.raises(
+        TypeError, match=r'y: expected one column .* DataFrame; pass a column, as frame\["label"'
+    ):
+        oracle.Known(frame)
+    assert oracle.Known(frame["label"])(np.array([1]), None) == ["dog"]
+
+
 def test_a_missing_value_of_pandas_is_no_label():
     learner = qr.ActiveLearner(lambda X: [[0.5, 0.5]] * len(X), TEXTS)
     with pytest.raises(ValueError, match=r"labels\[1\]: expected a label or querist.ABSTAIN, got <NA>"):
@@ -324,6 +334,26 @@ def test_an_iterator_of_what_are_no_pairs_is_named(answer):
     assert learner.labels == {}
 
 
+@pytest.mark.parametrize("index", [7, -1, 1.5, "cat", None])
+def test_an_answer_to_what_was_not_asked_is_named(index):
+    learner = a_learner()
+    with pytest.raises(
+        ValueError, match=r"oracle: expected pairs .* \[0, 1, 2, 3\] of the batch, got"
+    ) as raised:
+        list(learner.run(lambda *_: iter([(0, "cat"), (index, "dog")])))
+    assert repr((index, "dog")) in str(raised.value)
+    assert learner.labels == {0: "cat"}
+
+
+def test_pairs_are_labels_in_a_list_and_answers_from_an_iterator():
+    pairs = [(3, "cat"), (2, "cat"), (1, "cat"), (0, "cat")]
+    of_list, of_iterator = a_learner(), a_learner()
+    next(of_list.run(lambda *_: pairs))
+    next(of_iterator.run(lambda *_: iter(pairs)))
+    assert of_list.labels == dict(enumerate(pairs))
+    assert of_iterator.labels == dict(sorted(pairs))
+
+
 def test_an_oracle_that_ends_early_ends_the_run_with_the_batch_open():
     learner = a_learner()
     assert list(learner.run(lambda indices, _: iter([(indices[1], "cat")]))) == []
@@ -428,6 +458,33 @@ def test_a_field_that_is_no_number_is_the_same_twice(tmp_path):
     exchange = oracle.FileExchange(tmp_path, ["cat"], format="jsonl", show=lambda _: {"size": np.nan})
     batch = qr.ActiveLearner(lambda X: X, [[0.5, 0.5], [0.4, 0.6]]).ask()
     assert exchange.export(batch) == exchange.export(batch)
+
+
+def test_scalars_of_numpy_are_plain_in_json(tmp_path):
+    fields = {
+        "size": np.float32(0.5),
+        "count": np.int64(3),
+        "is_old": np.bool_(True),
+        "all": [np.int8(1), "ü"],
+    }
+    exchange = oracle.FileExchange(tmp_path, ["cat"], format="jsonl", show=lambda _: fields)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    assert path.read_text(encoding="utf-8").startswith(
+        f'{{"ticket": "{batch.ticket}", "index": 0, "size": 0.5, "count": 3, "is_old": true, '
+        '"all": [1, "ü"], "label": null}\n'
+    )
+    assert exchange.export(batch) == path
+
+
+@pytest.mark.parametrize("value", [b"cat", np.zeros(2), np.datetime64("2026-01-01"), {1: {2}}])
+def test_a_field_that_json_cannot_hold_is_named(tmp_path, value):
+    exchange = oracle.FileExchange(tmp_path, ["cat"], format="jsonl", show=lambda _: {"text": value})
+    with pytest.raises(
+        TypeError, match="show: expected for 'text' of index 0 what JSON can hold, got"
+    ) as raised:
+        exchange.export(a_learner().ask())
+    assert repr(value) in str(raised.value)
 
 
 @FORMATS

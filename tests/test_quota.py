@@ -149,6 +149,9 @@ def test_bad_quotas_are_named():
         pick([0, 1], 1)
     with pytest.raises(TypeError, match=r"groups: expected an integer or a string"):
         pick([0.5, 1.0, 2.0], 1)
+    for wrong in (["a", None, "b"], (1, None, 2), [1, {}, 2]):
+        with pytest.raises(TypeError, match="groups: expected an integer or a string for each row, got"):
+            pick(wrong, 1)
     with pytest.raises(ValueError, match="quota: expected groups"):
         pick(None, 1)
     with pytest.raises(ValueError, match="groups: expected quota"):

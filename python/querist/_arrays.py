@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 _CPU = 1
 
 
-def as_array(given: Any, argument: str) -> NDArray[Any]:
+def as_array(given: Any, argument: str, expected: str = "numbers") -> NDArray[Any]:
     """Give the numpy array of any object that holds one.
 
     The steps, first that fits: a numpy array as it is (a masked one is refused: its memory is not its
@@ -28,6 +28,8 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
         Anything but a string.
     argument : str
         The argument's name, for errors.
+    expected : str
+        What it is to hold, for the error about objects.
 
     Returns
     -------
@@ -54,14 +56,14 @@ def as_array(given: Any, argument: str) -> NDArray[Any]:
     if hasattr(getattr(given, "type", None), "list_size"):
         return _from_lists(given, argument)
     if hasattr(given, "__dlpack_device__"):
-        return _from_tensor(given, argument)
+        return _from_tensor(given, argument, expected)
     if hasattr(given, "toarray"):
         msg = f"{argument}: expected a dense array, got a sparse {type(given).__name__}; pass .toarray()"
         raise TypeError(msg)
-    return _converted(given, argument)
+    return _converted(given, argument, expected)
 
 
-def _converted(given: Any, argument: str) -> NDArray[Any]:
+def _converted(given: Any, argument: str, expected: str) -> NDArray[Any]:
     """Give what the object itself or numpy makes of it."""
     try:
         array: NDArray[Any] = np.asarray(given)
@@ -69,7 +71,7 @@ def _converted(given: Any, argument: str) -> NDArray[Any]:
         msg = f"{argument}: cannot make an array of it: {error}"
         raise ValueError(msg) from error
     if array.dtype == object:
-        msg = f"{argument}: expected numbers, got {type(given).__name__} of objects"
+        msg = f"{argument}: expected {expected}, got {type(given).__name__} of objects"
         raise TypeError(msg)
     return array
 
@@ -86,7 +88,7 @@ def _from_lists(given: Any, argument: str) -> NDArray[Any]:
     return numbers.reshape(len(given), size, *numbers.shape[1:])
 
 
-def _from_tensor(given: Any, argument: str) -> NDArray[Any]:
+def _from_tensor(given: Any, argument: str, expected: str) -> NDArray[Any]:
     device = int(given.__dlpack_device__()[0])
     if device != _CPU:
         msg = (
@@ -104,7 +106,7 @@ def _from_tensor(given: Any, argument: str) -> NDArray[Any]:
     except (BufferError, RuntimeError, TypeError, DeprecationWarning):
         # A dtype or layout that DLPack or numpy does not take; the object's own conversion may. Arrow warns
         # of numpy's second attempt, which is an error where warnings are.
-        return _converted(given, argument)
+        return _converted(given, argument, expected)
 
 
 def _bfloat16_bits(given: Any, argument: str) -> NDArray[Any]:

@@ -146,7 +146,7 @@ def _value(label: Any, name: str) -> Any:
     if type(label) is tuple:
         return [_value(part, name) for part in label]
     raise TypeError(
-        f"{name}: a journal keeps labels of int, float, str, bool and tuples of these, got {label!r}"
+        f"{name}: a journal keeps int, float, str, bool and tuples of these, got {label!r}; pass it as text"
     )
 
 

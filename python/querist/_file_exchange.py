@@ -98,6 +98,8 @@ class FileExchange:
         ValueError
             If what `show` gives has other fields for one item than for another, or one called ticket, index
             or label; or if the file of this ticket is there but went out with other items or fields.
+        TypeError
+            If it gives what JSON cannot hold, in a file of that.
         """
         path, asked = self._paths(batch)
         content = self._content(batch)
@@ -164,9 +166,7 @@ class FileExchange:
                     f"show: expected the fields {list(lines[0])} for each row, got {list(lines[-1])}"
                 )
         if self._format == "jsonl":
-            import json
-
-            return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            return "".join(map(_json_text, lines))
         import csv
 
         content = io.StringIO()
@@ -237,6 +237,23 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
             yield where, row
     except csv.Error as error:  # a cell without an end, say
         raise ValueError(f"{path}, line {rows.line_num}: expected CSV, got what is none: {error}") from error
+
+
+def _json_text(line: Fields) -> str:
+    """Give a line of a file; scalars of numpy are plain ones there."""
+    import json
+
+    fields = []
+    for name, value in line.items():
+        try:
+            field = json.dumps({name: value}, ensure_ascii=False, default=np.generic.item)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(
+                f"show: expected for {name!r} of index {line['index']} what JSON can hold, got {value!r}; "
+                "pass it as text"
+            ) from error
+        fields.append(field[1:-1])
+    return f"{{{', '.join(fields)}}}\n"
 
 
 def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:

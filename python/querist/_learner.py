@@ -462,7 +462,8 @@ class ActiveLearner:
         PoolExhausted
             If every item has a label or an abstention, is leased to others, or is of a group of quota 0.
         TypeError, ValueError
-            If `k` is no integer of at least 1, or the model or the score returns what cannot be used.
+            If `k` or `batch_size` is no integer of at least 1, or the model or the score returns what cannot
+            be used.
 
         Examples
         --------
@@ -476,7 +477,7 @@ class ActiveLearner:
         >>> learner.ask(k=2, annotator="ann").indices
         array([2])
         """
-        k = positive(self.batch_size if k is None else k, "k", "item")
+        k = positive(self.batch_size, "batch_size", "item") if k is None else positive(k, "k", "item")
         annotator = checked_annotator(annotator)
         self._callbacks("before_ask", self)
         self._ledger.catch_up()
@@ -586,7 +587,7 @@ class ActiveLearner:
         oracle : callable
             From pool indices and their rows to a label, or `ABSTAIN`, for each; or to an iterator of (index,
             label), each of which is told as it comes. One that ends early ends the run, and the batch stays
-            open: for a person who has had enough.
+            open: for a person who has had enough. In a list a pair is a label: pass ``iter(pairs)``.
         stop : callable, optional
             From `history` to whether to stop, called after each round. An exhausted pool always
             stops.
@@ -668,7 +669,7 @@ class ActiveLearner:
 
     def _tell_each(self, batch: Batch, answers: Iterator[tuple[int, Label]]) -> bool:
         """Tell answers as they come, and whether there was one for each item."""
-        told = set()
+        asked, told = batch.indices.tolist(), set()
         for answer in answers:
             try:  # a text of two letters is a label, and no pair
                 index, label = () if isinstance(answer, str | bytes) else answer
@@ -677,9 +678,14 @@ class ActiveLearner:
                     f"oracle: expected an iterator of pairs (index, label), got one that gives {answer!r}; "
                     "labels alone are to come as a sequence, such as list(answers)"
                 ) from error
+            if index not in asked:
+                raise ValueError(
+                    f"oracle: expected pairs (index, label) for the indices {asked} of the batch, got "
+                    f"{answer!r}; labels of other rows are for tell"
+                )
             self.tell(batch.only(batch.indices == index), [label])
             told.add(index)
-        return told.issuperset(batch.indices.tolist())
+        return told.issuperset(asked)
 
     def _tell_of_rounds(self, n_before: int) -> None:
         for round in self.history[n_before:]:

@@ -62,9 +62,10 @@ def numbered(groups: Any, n: int) -> Groups:
     if str(getattr(groups, "dtype", "")).lower() in ("object", "str", "string"):  # text in data frames
         texts = np.asarray(groups)
         groups = texts.astype(str) if set(map(type, texts.flat)) == {str} else groups
-    array = as_array(groups, "groups")
+    expected = "an integer or a string for each row"
+    array = as_array(groups, "groups", expected)
     if array.dtype.kind not in "biuU":
-        msg = f"groups: expected an integer or a string for each row, got {described(array)}"
+        msg = f"groups: expected {expected}, got {described(array)}"
         raise TypeError(msg)
     if array.shape != (n,):
         msg = f"groups: expected shape ({n},), one for each row, got {array.shape}"

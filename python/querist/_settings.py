@@ -36,6 +36,11 @@ def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | N
         if stored.get(name) != value:
             if name in ("X rows", "labels"):  # known by a hash, which tells nobody anything
                 return f"{name}: they differ from those that the journal was begun with"
+            if name == "root":  # what a generator gave
+                return (
+                    "seed: expected what the journal was begun with, or a generator in that state, got a "
+                    "generator in another; leave it out to go on with the first"
+                )
             return f"{name}: the journal was begun with {stored.get(name)!r}, got {value!r}"
     return None
 

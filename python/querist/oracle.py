@@ -40,6 +40,8 @@ class Known:
     ------
     ValueError
         When it is asked about a row that it has no label for.
+    TypeError
+        If `y` is a data frame, whose columns are not told apart.
 
     Examples
     --------
@@ -50,6 +52,10 @@ class Known:
     """
 
     def __init__(self, y: Labels | Mapping[int, Label]) -> None:
+        if hasattr(y, "columns"):
+            raise TypeError(
+                f'y: expected one column of labels, got {type(y).__name__}; pass a column, as frame["label"]'
+            )
         # A list: the brackets of a pandas series would look for its own index.
         listed = y if isinstance(y, Mapping) else y.tolist() if isinstance(y, np.ndarray) else list(y)
         self._labels: Any = listed
