@@ -139,6 +139,71 @@ def test_rounds_grow_and_end_at_max_labels():
     assert growing.curves[0].n_labels.tolist() == [10, 20, 30, 45, 67, 70]
 
 
+@pytest.mark.parametrize("retrain", [{"rounds": 4}, {"labels": 25}])
+def test_a_model_is_fitted_when_retrain_says_so(retrain):
+    strategies = {"each": "margin", "seldom": {"strategy": "margin", "retrain": retrain}}
+    simulation = qr.simulate(GaussianNB(), X, Y, strategies=strategies, seeds=[5], batch_size=7)
+    held_out = _held_out(Y.tolist(), 0.3, np.random.default_rng(5))
+    learner = qr.ActiveLearner(
+        GaussianNB(),
+        X[~held_out],
+        strategy="margin",
+        batch_size=7,
+        retrain=retrain,
+        validation=(X[held_out], Y[held_out]),
+        seed=5,
+    )
+    rounds = list(learner.run(qr.oracle.Known(Y[~held_out])))
+    fits = [round.metrics["accuracy"] for round in rounds if round.metrics]
+    assert len(fits) < len(rounds) / 2
+    expected, values = iter(fits), []
+    for round in rounds:
+        values.append(next(expected) if round.metrics else values[-1])
+    (seldom,) = simulation.of("seldom")
+    assert seldom.n_labels.tolist() == [round.n_labels for round in rounds]
+    assert seldom.values.tolist() == values
+    assert seldom.values.tolist() != simulation.of("each")[0].values.tolist()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, pd.Series])
+def test_what_is_there_for_each_row_is_split_as_the_rows_are(kind):
+    groups = np.array(["odd", "even"])[np.arange(len(X)) % 2]
+    own = {"select": "k_center", "groups": kind(groups), "quota": {"odd": 0}, "cost": kind(np.arange(150.0))}
+    seen = []
+
+    class Callback:
+        def after_round(self, learner, round):
+            seen.append((learner, round))
+
+    for embed in (X[:, :2], sparse.coo_array(X[:, :2]), pd.DataFrame(X[:, :2])):
+        arguments = {**own, "embed": embed, "callbacks": [Callback()]}
+        qr.simulate(GaussianNB(), X, Y, strategies={"own": arguments}, seeds=[3], max_labels=200)
+    rows = np.flatnonzero(~_held_out(Y.tolist(), 0.3, np.random.default_rng(3)))
+    learner = qr.ActiveLearner(
+        GaussianNB(),
+        X[rows],
+        embed=X[rows, :2],
+        groups=groups[rows],
+        cost=rows.astype(float),
+        select="k_center",
+        quota={"odd": 0},
+        seed=3,
+    )
+    expected = [
+        (round.indices.tolist(), round.cost) for round in learner.run(qr.oracle.Known(Y[rows])) if len(round)
+    ]
+    assert sum(len(indices) for indices, _ in expected) == np.count_nonzero(groups[rows] == "even")
+    assert [(round.indices.tolist(), round.cost) for _, round in seen] == 3 * expected
+
+
+def test_a_group_may_have_no_row_in_a_pool():
+    groups = np.where(np.arange(len(X)) == 0, "rare", "common")
+    strategies = {"own": {"strategy": "random", "groups": groups, "quota": {"rare": 1}}}
+    simulation = qr.simulate(GaussianNB(), X, Y, strategies=strategies, seeds=8, max_labels=20)
+    assert any(_held_out(Y.tolist(), 0.3, np.random.default_rng(seed))[0] for seed in range(8))
+    assert len(simulation.curves) == 8
+
+
 def test_the_model_given_is_left_alone():
     model = GaussianNB()
     before = vars(clone(model)).copy()
@@ -169,6 +234,16 @@ def test_margin_saves_labels_on_digits():
         ({"max_labels": 0}, "max_labels: expected at least 1, got 0"),
         ({"metric": "f1"}, "metric: expected 'accuracy' or a function of model, X and y, got 'f1'"),
         ({"strategies": {"a": {"seed": 3}}}, r"strategies\['a'\]: seed is what simulate sets itself"),
+        ({"strategies": {"a": {"X": X}}}, r"strategies\['a'\]: X is what simulate sets itself"),
+        ({"strategies": {"a": {"labels": {0: 0}}}}, r"strategies\['a'\]: labels is by rows of the pool, and"),
+        ({"strategies": {"a": {"journal": "a.db"}}}, r"\['a'\]: journal is the file of one campaign, and"),
+        ({"strategies": {"a": {"lease": 3.0}}}, r"\['a'\]: lease has no meaning where each answer comes"),
+        (
+            {"strategies": {"a": {"groups": Y[:9]}}},
+            r"\['a'\]: groups: expected shape \(150,\), .* got \(9,\)",
+        ),
+        ({"strategies": {"a": {"cost": [1.0]}}}, r"\['a'\]: cost: expected shape \(150,\), got \(1,\)"),
+        ({"strategies": {"a": {"embed": X[1:]}}}, r"\['a'\]: embed: expected shape \(150, d\), .*\(149, 4\)"),
         ({"test_size": 1.0}, "test_size: expected a share between 0 and 1, got 1.0"),
         ({"growth": -1.0}, "growth: expected a share of 0 or more, got -1.0"),
         ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),

@@ -16,11 +16,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._arguments import positive
+from querist._arguments import finite_weights, positive
 from querist._config import get_num_threads, set_num_threads
+from querist._features import Features
 from querist._learner import ActiveLearner
 from querist._pool import Pool
 from querist._protocols import Label, Labels, Model, Validation
+from querist._quota import Groups, numbered
+from querist._rounds import PoolExhausted
 from querist._seed import drawn_seed
 from querist._simulation import Curve, Simulation
 from querist.oracle import Known
@@ -28,6 +31,14 @@ from querist.oracle import Known
 Metric: TypeAlias = Callable[[Any, Any, Any], float]
 
 METRIC: Final = "accuracy"  # the name in a round's metrics, for a caller's own metric too
+
+# Arguments of a learner that a strategy cannot have here, and why.
+REFUSED: Final = {
+    **dict.fromkeys(("model", "X", "seed", "validation"), "is what simulate sets itself"),
+    "labels": "is by rows of the pool, and each seed has another pool; leave it out",
+    "journal": "is the file of one campaign, and each seed is one; use a learner and oracle.Known",
+    "lease": "has no meaning where each answer comes at once; leave it out",
+}
 
 
 def simulate(
@@ -59,7 +70,10 @@ def simulate(
     y : (n,) array or sequence
         Their labels.
     strategies : sequence of str, or mapping of str to str or mapping
-        Names that `ActiveLearner` takes for `strategy`; or {name: such a name, or keyword arguments}.
+        Names that `ActiveLearner` takes for `strategy`; or {name: such a name, or keyword arguments}: all
+        of `ActiveLearner` but `seed`, `validation`, `labels`, `journal` and `lease`. `groups`, `cost` and an
+        `embed` that is an array are those of all rows of `X`. With `retrain` a round without a fit has the
+        metric of the fit before. Objects of `callbacks` see all runs, or copies of them do in each process.
     seeds : int or iterable of int, default 10
         The seeds, or how many: 0, 1, 2 and so on.
     test_size : float, default 0.3
@@ -90,7 +104,8 @@ def simulate(
     ------
     ValueError
         If lengths differ, there are no strategies or seeds, a seed is there twice, a number is out of its
-        range, or there are fewer than two classes in a pool.
+        range, a strategy has an argument that it cannot have here, or there are fewer than two classes in a
+        pool.
 
     Notes
     -----
@@ -126,7 +141,7 @@ def simulate(
         positive(max_labels, "max_labels")
     if not (callable(metric) or metric == METRIC):
         raise ValueError(f"metric: expected {METRIC!r} or a function of model, X and y, got {metric!r}")
-    named = _named(strategies)
+    named = {name: _of_all_rows(name, given, pool) for name, given in _named(strategies).items()}
     numbers = _numbers(seeds)
     for name, given in (("strategies", named), ("seeds", numbers)):
         if not given:
@@ -158,6 +173,7 @@ class _Split(NamedTuple):
     X: Any
     y: list[Label]
     validation: Validation
+    rows: NDArray[np.int64]  # of the data, that are the pool
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,7 @@ class _Experiment:
 
     def full(self, seed: int) -> float:
         """Give the metric of the model that has seen the whole pool."""
-        X, y, validation = self._split(seed)
+        X, y, validation, _ = self._split(seed)
         with _one_blas_thread():
             learner = ActiveLearner(
                 copy.deepcopy(self.model), X, score="random", validation=validation, seed=seed
@@ -187,7 +203,7 @@ class _Experiment:
 
     def curve(self, seed: int, name: str, arguments: Mapping[str, Any]) -> Curve:
         """Run one strategy."""
-        X, y, validation = self._split(seed)
+        X, y, validation, rows = self._split(seed)
         started = perf_counter()
         with _one_blas_thread():
             learner = ActiveLearner(
@@ -195,24 +211,28 @@ class _Experiment:
                 X,
                 validation=validation,
                 seed=seed,
-                **{"batch_size": self.batch_size, **arguments},
+                **{"batch_size": self.batch_size, **_of_rows(arguments, rows)},
             )
             known = Known(y)
-            while learner.n_available and learner.n_labels < self.max_labels:
-                size = max(learner.batch_size, int(self.growth * learner.n_labels))
-                batch = learner.ask(min(size, self.max_labels - learner.n_labels))
-                learner.tell(batch, known(batch.indices, None))
-                learner.fit()
-        measured = [round for round in learner.history if round.metrics]
-        if not measured:
+            with contextlib.suppress(PoolExhausted):
+                while learner.n_labels < self.max_labels:
+                    size = max(learner.batch_size, int(self.growth * learner.n_labels))
+                    batch = learner.ask(min(size, self.max_labels - learner.n_labels))
+                    learner.tell(batch, known(batch.indices, None))
+                    learner._fit_if_due()
+        n_labels: list[int] = []
+        values: list[float] = []
+        for round in learner.history:
+            if round.metrics:
+                values.append(float(round.metrics[METRIC]))
+            elif values:  # by `retrain` the model is the one of before
+                values.append(values[-1])
+            else:
+                continue
+            n_labels.append(round.n_labels)
+        if not values:
             raise ValueError(f"{name}: expected labels of two classes by label {self.max_labels}, got one")
-        return Curve(
-            name,
-            seed,
-            np.array([round.n_labels for round in measured]),
-            np.array([float(round.metrics[METRIC]) for round in measured]),
-            perf_counter() - started,
-        )
+        return Curve(name, seed, np.array(n_labels), np.array(values), perf_counter() - started)
 
     def _split(self, seed: int) -> _Split:
         held_out = _held_out(self.y, self.test_size, np.random.default_rng(seed))
@@ -223,9 +243,9 @@ class _Experiment:
             raise ValueError(f"y: expected two classes or more in the pool of seed {seed}, got {set(known)}")
         test_X, test_y = pool.take(test), y(test, None)
         if self.metric == METRIC:
-            return _Split(pool.take(rows), known, (test_X, test_y))
+            return _Split(pool.take(rows), known, (test_X, test_y), rows)
         measure = cast(Metric, self.metric)
-        return _Split(pool.take(rows), known, lambda model: {METRIC: measure(model, test_X, test_y)})
+        return _Split(pool.take(rows), known, lambda model: {METRIC: measure(model, test_X, test_y)}, rows)
 
 
 def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -241,8 +261,8 @@ def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) ->
                 raise TypeError(
                     f"strategies[{name!r}]: expected a name or keyword arguments, got {type(given).__name__}"
                 )
-            if taken := {"seed", "validation"} & set(arguments):
-                raise ValueError(f"strategies[{name!r}]: {min(taken)} is what simulate sets itself")
+            if refused := [argument for argument in arguments if argument in REFUSED]:
+                raise ValueError(f"strategies[{name!r}]: {refused[0]} {REFUSED[refused[0]]}")
             named[name] = arguments
         return named
     for at, name in enumerate(strategies):
@@ -252,6 +272,33 @@ def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) ->
                 '{name: {"strategy": it}}'
             )
     return {name: {"strategy": name} for name in strategies}
+
+
+def _of_all_rows(name: str, arguments: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
+    """Check what a strategy has for each row of the data, of which every seed takes some."""
+    checked = {argument: given for argument, given in arguments.items() if given is not None}
+    try:
+        if "groups" in checked:
+            checked["groups"] = numbered(checked["groups"], len(pool))
+        if "cost" in checked:
+            checked["cost"] = finite_weights(checked["cost"], len(pool), "cost")
+        if "embed" in checked and not callable(checked["embed"]):
+            checked["embed"] = Features(pool, checked["embed"]).given
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"strategies[{name!r}]: {error}") from error
+    return {**arguments, **checked}
+
+
+def _of_rows(arguments: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Give the arguments of a learner whose pool is these rows."""
+    split = dict(arguments)
+    if split.get("groups") is not None:
+        groups: Groups = split["groups"]
+        split["groups"] = groups._replace(places=groups.places[rows])  # one without a row keeps its name
+    for name in ("cost", "embed"):
+        if split.get(name) is not None and not callable(split[name]):
+            split[name] = split[name][rows]
+    return split
 
 
 def _numbers(seeds: int | Iterable[int]) -> list[int]:

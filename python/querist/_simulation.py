@@ -28,7 +28,7 @@ class Curve:
     n_labels : (r,) int64 array
         The labels in hand at the end of each round that was measured, that is after the cold start.
     values : (r,) float64 array
-        The metric of the model fitted on them.
+        The metric of the model then: fitted on them, or by `retrain` on those of the last fit.
     seconds : float
         Wall time of the run: all fits, scores, picks and measurements.
     """
