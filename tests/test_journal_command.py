@@ -5,8 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 import sqlite3
+import sys
+import tempfile
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,3 +125,105 @@ def test_an_unknown_action_is_named(capsys):
     with pytest.raises(SystemExit):
         command("repair", "run.db")
     assert "invalid choice: 'repair'" in capsys.readouterr().err
+
+
+@contextmanager
+def no_rights_but(mode, directory):
+    """Be a user to whom the modes of files mean something, as they do not to root."""
+    os.chmod(directory, mode)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        os.chmod(directory, 0o755)
+
+
+@pytest.fixture
+def copied(learner):
+    """A directory that others may look into, as they may not into pytest's."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+def copy(learner, directory, *suffixes):
+    for suffix in suffixes:
+        source = Path(f"{learner._ledger._journal.path}{suffix}")
+        shutil.copy(source, directory)
+        os.chmod(directory / source.name, 0o444)
+    return directory / "run.db"
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="modes of files are POSIX")
+
+
+@posix
+@pytest.mark.parametrize("action", ["verify", "show", "export"])
+@pytest.mark.parametrize("is_open", [True, False])
+def test_what_may_not_be_written_is_read(learner, copied, is_open, action, capsys):
+    assert command(action, learner._ledger._journal.path) == 0
+    expected = capsys.readouterr().out
+    suffixes = ["", "-wal", "-shm"] if is_open else [""]
+    if not is_open:
+        learner.close()
+    path = copy(learner, copied, *suffixes)
+    before = {file.name: file.read_bytes() for file in copied.iterdir()}
+    with no_rights_but(0o555, copied):
+        assert command(action, path) == 0
+        printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out == expected.replace(str(learner._ledger._journal.path), str(path))
+    assert {file.name: file.read_bytes() for file in copied.iterdir()} == before
+
+
+@posix
+def test_a_look_leaves_nothing_behind(learner, tmp_path, capsys):
+    path = learner._ledger._journal.path
+    learner.close()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "run.db").symlink_to(path)
+    for each in (path, tmp_path / "link" / "run.db"):
+        assert command("verify", each) == 0
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["link", "run.db", "run.db"]
+
+
+@posix
+def test_a_missing_right_is_named(learner, copied, capsys):
+    path = copy(learner, copied, "", "-wal")
+    with no_rights_but(0o555, copied):
+        assert command("verify", path) == 1
+    assert capsys.readouterr().err.endswith(
+        f": this user may not write files in {copied}; allow it, or copy the journal, with the -wal beside "
+        "it if there is one, to a directory of your own\n"
+    )
+    assert command("verify", path) == 0
+    os.chmod(path, 0)
+    with no_rights_but(0o555, copied):
+        assert command("verify", path) == 1
+    assert f": this user may not read {path}; allow it" in capsys.readouterr().err
+    for file in copied.iterdir():
+        file.unlink()
+    learner.close()
+    path = copy(learner, copied, "")
+    with (
+        no_rights_but(0o555, copied),
+        pytest.raises(qr.JournalError, match=f"may not write {path}; allow it"),
+    ):
+        qr.ActiveLearner.resume(lambda X: X, np.ones((20, 3)), journal=path)
+
+
+def test_a_copy_without_its_log_is_told_from_another_file(learner, copied, capsys):
+    path = copy(learner, copied, "")
+    assert command("verify", path) == 1
+    assert "or a copy of one that was open, without run.db-wal, which has its events; copy both files" in (
+        capsys.readouterr().err
+    )
+    shutil.copy(f"{learner._ledger._journal.path}-wal", copied)
+    assert command("verify", path) == 0
+    empty = copied / "empty.db"
+    empty.touch()
+    assert command("verify", empty) == 1
+    assert capsys.readouterr().err == f"journal {empty}: not a journal of querist; name another file\n"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from querist._core import __version__
@@ -31,6 +31,7 @@ APPLICATION = 0x71737274  # SQLite's mark for whose file this is: "qsrt"
 SCHEMA = 1
 PATIENCE = 30.0  # seconds to wait while another process has the file locked
 STEP = 0.005  # seconds between two tries
+RIGHTS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # what SQLite says where it lacks one
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[int, float, str, str, bytes]
@@ -47,8 +48,9 @@ class Began(NamedTuple):
 class Journal:
     """An open journal. `started` and `opened` make one."""
 
-    def __init__(self, path: str | os.PathLike[str], mode: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], mode: Literal["rwc", "rw", "ro"]) -> None:
         self.path = Path(path)
+        self._mode = mode
         self._process = os.getpid()
         self.began: Began | None = None
         self._seal = b""
@@ -57,9 +59,12 @@ class Journal:
             raise JournalError(f"journal {path}: expected a file, got a directory; name a file in it")
         if not self.path.parent.is_dir():
             raise JournalError(f"journal {path}: there is no directory {self.path.parent}; make it first")
-        if mode == "rw" and not self.path.exists():
+        if mode != "rwc" and not self.path.exists():
             raise JournalError(f"journal {path}: there is no such file")
         uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        self._had_log = self._beside("-wal").exists()
+        if mode == "ro" and not self._had_log:
+            uri += "&immutable=1"  # or SQLite would make two files beside it only to read, and leave them
         with self._errors():
             # Without a timeout: SQLite would wait where Ctrl-C cannot reach it.
             self._connection = sqlite3.connect(
@@ -86,9 +91,9 @@ class Journal:
         return journal
 
     @classmethod
-    def opened(cls, path: str | os.PathLike[str]) -> Journal:
-        """Open a journal; nothing but its first row is read yet."""
-        journal = cls(path, "rw")
+    def opened(cls, path: str | os.PathLike[str], mode: Literal["rw", "ro"] = "rw") -> Journal:
+        """Open a journal, to read it only if `mode` is "ro"; nothing but its first row is read yet."""
+        journal = cls(path, mode)
         try:
             with journal._errors():
                 journal._patiently(journal._open)
@@ -195,8 +200,17 @@ class Journal:
 
     def _check_application(self) -> None:
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION:
-            raise JournalError(f"journal {self.path}: not a journal of querist; name another file")
+        if application == APPLICATION:
+            return
+        (n_pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (n_tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if n_pages and not (n_tables or self._had_log):
+            raise JournalError(
+                f"journal {self.path}: a database without a table: not a journal of querist, or a copy of "
+                f"one that was open, without {self._beside('-wal').name}, which has its events; copy both "
+                "files, or name another"
+            )
+        raise JournalError(f"journal {self.path}: not a journal of querist; name another file")
 
     def _news(self, take: Callable[[Event], None]) -> list[Event]:
         rows = self._connection.execute(
@@ -265,7 +279,30 @@ class Journal:
         except sqlite3.Error as error:
             is_other = _code(error) == sqlite3.SQLITE_NOTADB
             what = "not a journal of querist, or its first bytes are damaged: " if is_other else ""
-            raise JournalError(f"journal {self.path}: {what}{error}") from error
+            why = self._missing_right() if _code(error) in RIGHTS else ""
+            raise JournalError(f"journal {self.path}: {what}{error}{why}") from error
+
+    def _missing_right(self) -> str:
+        """Say what may not be read or written, where SQLite says only that it cannot, and what to do."""
+        files = [file for file in map(self._beside, ("", "-wal", "-shm")) if file.exists()]
+        directory = files[0].parent if files else self.path.parent
+        for right, does, lacking in (
+            (os.R_OK, "read", files),
+            (os.W_OK, "write", [] if self._mode == "ro" else files),
+            (os.W_OK, "write files in", [directory]),
+        ):
+            for path in lacking:
+                if not os.access(path, right, effective_ids=os.access in os.supports_effective_ids):
+                    return (
+                        f": this user may not {does} {path}; allow it, or copy the journal, with the -wal "
+                        "beside it if there is one, to a directory of your own"
+                    )
+        return ""
+
+    def _beside(self, suffix: str) -> Path:
+        """Give the path of one of SQLite's files, which are beside the file that a link leads to."""
+        file = self.path.resolve()
+        return file.with_name(file.name + suffix)
 
     @contextmanager
     def _damage(self, number: int) -> Iterator[None]:

@@ -36,7 +36,7 @@ def add_journal_command(commands: Any) -> None:
 def journal_command(arguments: argparse.Namespace) -> int:
     """Do the action; 1 where the journal cannot be read, and why on standard error."""
     try:
-        journal = Journal.opened(arguments.path)
+        journal = Journal.opened(arguments.path, "ro")
         try:
             if arguments.action == "verify":
                 journal.check()
