@@ -74,6 +74,7 @@ def test_a_missing_extra_is_named(arguments, missing, monkeypatch, capsys):
         (["simulate"], "required: data"),
         (["simulate", "iris", "--model", "oracle"], "invalid choice: 'oracle'"),
         (["simulate", "iris", "--csv", "/nowhere/at/all.csv"], "there is no directory /nowhere/at"),
+        (["simulate", "iris", "--csv", "/"], "argument --csv: expected a file, got the directory /"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, message, capsys):
@@ -200,12 +201,16 @@ def test_simulate_reads_files(name, in_tmp_path):
         ("a.csv", "a,b,c\n1,2,x\n1,2\n", "a.csv, row 3: expected 3 cells, got 2"),
         ("a.csv", "a,b\n", "X: expected at least one row, got none"),
         ("a.csv", "a,b\n1,x\n", "target: expected one of ['a', 'b'], got 'label'"),
+        ("a.csv", "a,b\n1,x\n\n2,x\n", "a.csv, row 3: expected 2 cells, got 0"),
+        ("iris", None, "target: expected a CSV file with it, whose column it names, got 'iris'; leave"),
+        ("a.npz", "label", "target: expected a CSV file with it, whose column it names, got 'a.npz'"),
+        ("a.npz", "junk", "a.npz: expected an archive of arrays, as of numpy.savez, got what is none"),
     ],
 )
 def test_data_that_cannot_be_used_are_named(data, content, message, in_tmp_path, capsys):
     if content:
         Path(data).write_text(content)
-    target = ["--target", "label"] if "label" in message else []
+    target = ["--target", "label"] if message.startswith("target") else []
     assert _cli.main(["simulate", data, *target]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("querist simulate: ")
@@ -216,3 +221,34 @@ def test_a_file_without_both_arrays_is_named(in_tmp_path, capsys):
     np.savez("half.npz", X=np.ones((3, 2)))
     assert _cli.main(["simulate", "half.npz"]) == 1
     assert "half.npz: expected arrays X and y, got ['X']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("y", [np.array(["a", None], object), np.ones(2)])
+def test_an_archive_that_cannot_be_read_is_named(y, in_tmp_path, capsys):
+    np.savez("odd.npz", X=np.ones((2, 2)), y=y)
+    if y.dtype != object:
+        content = bytearray(Path("odd.npz").read_bytes())
+        content[60:200] = bytes(140)
+        Path("odd.npz").write_bytes(content)
+    assert _cli.main(["simulate", "odd.npz"]) == 1
+    assert "odd.npz: expected an archive of arrays of numbers or text: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["\n", "\n\n", "\r\n,,\r\n\r\n"])
+def test_empty_last_lines_of_a_file_are_nothing(ending, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,kind\n1,2,x\n3,4,y" + ending, newline="")
+    rows, labels = _simulate_command.load(str(path), None)
+    assert (rows.tolist(), labels.tolist()) == ([[1, 2], [3, 4]], ["x", "y"])
+
+
+@pytest.mark.parametrize("command", [["demo"], ["simulate", "iris"]])
+@pytest.mark.parametrize("name", ["curves.foo", "curves"])
+def test_a_picture_of_an_unknown_format_is_refused_before_the_experiment(
+    command, name, in_tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("querist._simulate.ActiveLearner", None)
+    assert _cli.main([*command, "--png", name]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"querist {command[0]}: png: expected a file with a suffix of ['")
+    assert printed.err.endswith(f", got {name}\n")

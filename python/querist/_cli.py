@@ -110,6 +110,8 @@ def _output(text: str) -> Path:
     path = Path(text)
     if not os.path.isdir(path.parent):  # better now than after the experiment
         raise argparse.ArgumentTypeError(f"there is no directory {path.parent}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file, got the directory {path}")
     return path
 
 

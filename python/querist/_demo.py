@@ -10,11 +10,13 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from querist._demo_speed import speed
+from querist._plot import check_format
 from querist._simulate import simulate
 
 
 def demo(*, n_seeds: int, png: Path, quick: bool) -> None:
     """Print both tables and write the picture."""
+    check_format(png)
     X, y = load_digits(return_X_y=True)
     simulation = simulate(
         LogisticRegression(C=3, tol=1e-3, max_iter=1000),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +94,15 @@ def simulation_figure(simulation: Simulation, title: str = "") -> Figure:
     axes.set(xlabel="labels", ylabel=simulation.metric, title=title)
     _finish(axes)
     return figure
+
+
+def check_format(path: Path) -> None:
+    """Raise unless matplotlib knows the format that the suffix names."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix[1:].lower() not in known:
+        raise ValueError(f"png: expected a file with a suffix of {known}, got {path}")
 
 
 def _figure(size: tuple[int, int]) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from querist._plot import check_format
 from querist._simulate import simulate
 
 BUNDLED = {
@@ -40,8 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
     Raises
     ------
     ValueError
-        If the data are not what was expected.
+        If the data are not what was expected, or the picture is to be of an unknown format.
     """
+    if arguments.png:
+        check_format(arguments.png)
     X, y = load(arguments.data, arguments.target)
     simulation = simulate(
         MODELS[arguments.model],
@@ -70,10 +74,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def load(data: str, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give rows and labels: bundled, of an npz file with X and y, or of a CSV file with a header."""
+    path = Path(data)
+    if target is not None and path.suffix != ".csv":
+        raise ValueError(
+            f"target: expected a CSV file with it, whose column it names, got {data!r}; leave it out"
+        )
     if data in BUNDLED:
         X, y = BUNDLED[data](return_X_y=True)
         return X, y
-    path = Path(data)
     if path.suffix == ".npz":
         return _from_npz(path)
     if path.suffix == ".csv":
@@ -82,16 +90,21 @@ def load(data: str, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _from_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            for name in ("X", "y"):
-                if name not in arrays:
-                    raise ValueError(f"{path}: expected arrays X and y, got {arrays.files}")
-            return arrays["X"], arrays["y"]
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # of a damaged file; zipfile, zlib and numpy have many
-        raise ValueError(f"{path}: expected an archive of arrays, got what is none: {error}") from error
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):  # which numpy would take for a pickle, or for one array
+            raise ValueError(f"{path}: expected an archive of arrays, as of numpy.savez, got what is none")
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files if name in ("X", "y")}
+                names = arrays.files
+        except OSError:
+            raise
+        except Exception as error:  # of a damaged file; zipfile, zlib and numpy have many
+            raise ValueError(f"{path}: expected an archive of arrays of numbers or text: {error}") from error
+    if len(found) < 2:
+        raise ValueError(f"{path}: expected arrays X and y, got {names}")
+    return found["X"], found["y"]
 
 
 def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -100,6 +113,8 @@ def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any
             header, *rows = list(csv.reader(file)) or [[]]
         except csv.Error as error:
             raise ValueError(f"{path}: expected CSV, got what is none: {error}") from error
+    while rows and not any(rows[-1]):  # as editors and spreadsheets leave them
+        rows.pop()
     if not header:
         raise ValueError(f"{path}, row 1: expected the names of the columns, got nothing")
     name = header[-1] if target is None else target
