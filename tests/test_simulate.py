@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import math
+import re
 import time
 from itertools import product
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 import querist as qr
 from querist._plot import learning_curve
-from querist._simulate import _held_out
+from querist._simulate import _check_classes, _held_out
 from querist._simulation import Curve, Simulation
 from scipy import sparse, stats
 from sklearn.base import clone
@@ -134,6 +135,25 @@ def test_a_name_means_what_it_means_to_a_learner():
     assert same(named, spelled)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.125, 0.3, 0.5, 0.75])
+def test_the_rows_that_a_class_needs_are_those_said(share):
+    for n in range(1, 12):
+        y = np.arange(n * 2).repeat(n).tolist()
+        if _held_out(y, share, np.random.default_rng(0)).any():
+            _check_classes(y, share)
+        else:
+            with pytest.raises(ValueError, match="y: expected classes") as raised:
+                _check_classes(y, share)
+            enough = int(re.search(r"at least (\d+) rows", str(raised.value))[1])
+            assert _held_out([0] * enough, share, np.random.default_rng(0)).any()
+            assert not _held_out([0] * (enough - 1), share, np.random.default_rng(0)).any()
+
+
+def test_growth_may_be_any_finite_number():
+    simulation = qr.simulate(GaussianNB(), X, Y, strategies=["random"], seeds=1, growth=1e308, max_labels=30)
+    assert simulation.curves[0].n_labels.tolist() == [10, 30]
+
+
 def test_rounds_grow_and_end_at_max_labels():
     growing = qr.simulate(GaussianNB(), X, Y, strategies=["random"], seeds=1, growth=0.5, max_labels=70)
     assert growing.curves[0].n_labels.tolist() == [10, 20, 30, 45, 67, 70]
@@ -245,7 +265,16 @@ def test_margin_saves_labels_on_digits():
         ({"strategies": {"a": {"cost": [1.0]}}}, r"\['a'\]: cost: expected shape \(150,\), got \(1,\)"),
         ({"strategies": {"a": {"embed": X[1:]}}}, r"\['a'\]: embed: expected shape \(150, d\), .*\(149, 4\)"),
         ({"test_size": 1.0}, "test_size: expected a share between 0 and 1, got 1.0"),
-        ({"growth": -1.0}, "growth: expected a share of 0 or more, got -1.0"),
+        ({"growth": -1.0}, "growth: expected a finite number, 0 or more, got -1.0"),
+        ({"growth": math.inf}, "growth: expected a finite number, 0 or more, got inf"),
+        ({"y": [*Y[:5], None, *Y[6:]]}, r"y\[5\]: expected a label or querist.ABSTAIN, got None"),
+        ({"y": [*Y[:7], math.nan, *Y[8:]]}, r"y\[7\]: expected a label or querist.ABSTAIN, got nan"),
+        ({"y": [*Y[:7], qr.ABSTAIN, *Y[8:]]}, r"y\[7\]: expected a label, got ABSTAIN; leave such rows out"),
+        (
+            {"y": range(150)},
+            "y: expected classes, one of them of at least 2 rows, .* got 150 of at most 1; if",
+        ),
+        ({"model": RandomForestRegressor()}, "metric: expected a function .* for RandomForestRegressor"),
         ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),
         ({"y": [0] * 150}, "y: expected two classes or more in the pool of seed 0, got {0}"),
         ({"strategies": ["marjin"], "n_jobs": 2}, "strategy: expected .* got 'marjin'"),
@@ -253,13 +282,17 @@ def test_margin_saves_labels_on_digits():
 )
 def test_arguments_that_cannot_work_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        qr.simulate(GaussianNB(), **{"X": X, "y": Y, "seeds": 1, "max_labels": 20} | arguments)
+        qr.simulate(**{"model": GaussianNB(), "X": X, "y": Y, "seeds": 1, "max_labels": 20} | arguments)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"seeds": "a"}, "seeds: expected how many or the seeds, got 'a'"),
+        ({"y": Y[:, None].tolist()}, r"y\[0\]: expected something hashable, got \[0\]"),
+        ({"y": "a" * 150}, "y: expected a sequence, one for each row, got 'aaa"),
+        ({"test_size": "a"}, "test_size: expected a number, got 'a'"),
+        ({"growth": "a"}, "growth: expected a number, got 'a'"),
         ({"strategies": "margin"}, "strategies: expected a sequence of names or a mapping, got 'margin'"),
         ({"strategies": ["margin", len]}, r"strategies\[1\]: expected a name, got builtin_function.*; give"),
         ({"strategies": {1: "margin"}}, "strategies: expected text for names, got 1"),
@@ -268,7 +301,7 @@ def test_arguments_that_cannot_work_are_named(arguments, message):
 )
 def test_arguments_of_another_type_are_named(arguments, message):
     with pytest.raises(TypeError, match=message):
-        qr.simulate(GaussianNB(), X, Y, **{"seeds": 1, "max_labels": 20} | arguments)
+        qr.simulate(GaussianNB(), X, **{"y": Y, "seeds": 1, "max_labels": 20} | arguments)
 
 
 def test_a_strategy_may_have_a_name_of_its_own():

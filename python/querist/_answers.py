@@ -14,7 +14,7 @@ from querist._protocols import Indices, Label, Labels
 def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, Label]:
     """Give {index: label} for a pool of n rows, or raise."""
     rows = _checked_indices(indices, n)
-    answers = _plain_labels(labels)
+    answers = plain_labels(labels, "labels", each="index")
     if len(rows) != len(answers):
         raise ValueError(f"labels: expected one for each of {len(rows)} indices, got {len(answers)}")
     told: dict[int, Label] = {}
@@ -82,15 +82,16 @@ def _plain(given: Any, name: str) -> Any:
     return plain
 
 
-def _plain_labels(labels: Labels) -> list[Label]:
+def plain_labels(labels: Labels, name: str, *, each: str) -> list[Label]:
+    """Give labels as plain Python objects, one for each index or row, or raise."""
     if not isinstance(labels, Iterable) or isinstance(labels, str | bytes | Mapping | Set):
-        raise TypeError(f"labels: expected a sequence, one for each index, got {labels!r}")
-    answers = [_plain(label, f"labels[{at}]") for at, label in enumerate(labels)]
+        raise TypeError(f"{name}: expected a sequence, one for each {each}, got {labels!r}")
+    answers = [_plain(label, f"{name}[{at}]") for at, label in enumerate(labels)]
     for at, label in enumerate(answers):
         try:
             hash(label)
         except TypeError as error:
-            raise TypeError(f"labels[{at}]: expected something hashable, got {label!r}") from error
+            raise TypeError(f"{name}[{at}]: expected something hashable, got {label!r}") from error
         if label is None or _is_nan(label):
-            raise ValueError(f"labels[{at}]: expected a label or querist.ABSTAIN, got {label}")
+            raise ValueError(f"{name}[{at}]: expected a label or querist.ABSTAIN, got {label}")
     return answers

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import math
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +18,16 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._arguments import finite_weights, positive
+from querist._answers import plain_labels
+from querist._arguments import finite, finite_weights, number, positive
 from querist._config import get_num_threads, set_num_threads
 from querist._features import Features
 from querist._learner import ActiveLearner
+from querist._model import checked_model
 from querist._pool import Pool
 from querist._protocols import Label, Labels, Model, Validation
 from querist._quota import Groups, numbered
-from querist._rounds import PoolExhausted
+from querist._rounds import ABSTAIN, PoolExhausted
 from querist._seed import drawn_seed
 from querist._simulation import Curve, Simulation
 from querist.oracle import Known
@@ -68,7 +72,7 @@ def simulate(
     X : (n, ...) array, sparse matrix, data frame or sequence
         The rows.
     y : (n,) array or sequence
-        Their labels.
+        Their labels, which are classes.
     strategies : sequence of str, or mapping of str to str or mapping
         Names that `ActiveLearner` takes for `strategy`; or {name: such a name, or keyword arguments}: all
         of `ActiveLearner` but `seed`, `validation`, `labels`, `journal` and `lease`. `groups`, `cost` and an
@@ -103,9 +107,11 @@ def simulate(
     Raises
     ------
     ValueError
-        If lengths differ, there are no strategies or seeds, a seed is there twice, a number is out of its
-        range, a strategy has an argument that it cannot have here, or there are fewer than two classes in a
-        pool.
+        If lengths differ, a label is None or NaN, no class has a row to hold out, there are no strategies or
+        seeds, a seed is there twice, a number is out of its range, a strategy has an argument that it cannot
+        have here, or there are fewer than two classes in a pool.
+    TypeError
+        If an argument is of another type, or a label is not hashable.
 
     Notes
     -----
@@ -126,21 +132,25 @@ def simulate(
     """
     if len(shape := getattr(y, "shape", (0,))) != 1:
         raise ValueError(f"y: expected labels of shape (n,), got shape {shape}; pass one column of them")
-    labels = y.tolist() if isinstance(y, np.ndarray) else list(y)
+    labels = plain_labels(y, "y", each="row")
+    if ABSTAIN in labels:
+        raise ValueError(f"y[{labels.index(ABSTAIN)}]: expected a label, got ABSTAIN; leave such rows out")
     pool = Pool(X)
     if len(labels) != len(pool):
         raise ValueError(f"y: expected one label for each of the {len(pool)} rows of X, got {len(labels)}")
     if not labels:
         raise ValueError("X: expected at least one row, got none")
-    if not 0 < test_size < 1:
+    if not 0 < number(test_size, "test_size") < 1:
         raise ValueError(f"test_size: expected a share between 0 and 1, got {test_size}")
-    if not growth >= 0:
-        raise ValueError(f"growth: expected a share of 0 or more, got {growth}")
+    finite(growth, "growth", least="0 or more")
+    _check_classes(labels, test_size)
     positive(n_jobs, "n_jobs")
     if max_labels is not None:
         positive(max_labels, "max_labels")
     if not (callable(metric) or metric == METRIC):
         raise ValueError(f"metric: expected {METRIC!r} or a function of model, X and y, got {metric!r}")
+    if metric == METRIC and (checked := checked_model(model)).regresses:
+        raise ValueError(f"metric: expected a function of model, X and y for {checked.name}, got {metric!r}")
     named = {name: _of_all_rows(name, given, pool) for name, given in _named(strategies).items()}
     numbers = _numbers(seeds)
     for name, given in (("strategies", named), ("seeds", numbers)):
@@ -216,8 +226,9 @@ class _Experiment:
             known = Known(y)
             with contextlib.suppress(PoolExhausted):
                 while learner.n_labels < self.max_labels:
-                    size = max(learner.batch_size, int(self.growth * learner.n_labels))
-                    batch = learner.ask(min(size, self.max_labels - learner.n_labels))
+                    most = self.max_labels - learner.n_labels
+                    size = max(learner.batch_size, int(min(self.growth * learner.n_labels, most)))
+                    batch = learner.ask(min(size, most))
                     learner.tell(batch, known(batch.indices, None))
                     learner._fit_if_due()
         n_labels: list[int] = []
@@ -309,6 +320,18 @@ def _numbers(seeds: int | Iterable[int]) -> list[int]:
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise TypeError(f"seeds: expected how many or the seeds, got {seeds!r}")
     return [drawn_seed(seed) for seed in seeds]
+
+
+def _check_classes(y: Sequence[Label], share: float) -> None:
+    """Raise where the share of no class is a row, as of numbers that are all different."""
+    counts = Counter(y)
+    most = max(counts.values())
+    if round(share * most) == 0:
+        raise ValueError(
+            f"y: expected classes, one of them of at least {math.floor(0.5 / share) + 1} rows, so that "
+            f"test_size={share} holds out some, got {len(counts)} of at most {most}; if they are numbers to "
+            "be predicted, simulate is not for them"
+        )
 
 
 def _held_out(y: Sequence[Label], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
