@@ -12,6 +12,8 @@ import scipy.sparse
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
@@ -46,11 +48,46 @@ def halves(rows):
 
 
 def test_a_model_that_cannot_have_the_score_is_named_at_once():
-    with pytest.raises(TypeError, match=r"SVC\.predict: a model without predict_proba"):
-        qr.ActiveLearner(SVC(), X, score="margin")
+    with pytest.raises(TypeError, match=r"LinearRegression\.predict: a model without predict_proba"):
+        qr.ActiveLearner(LinearRegression(), X, score="margin")
+    with pytest.raises(
+        TypeError, match=r'GradientBoostingR.*\.predict: the score "variance" needs a regressor'
+    ):
+        qr.ActiveLearner(GradientBoostingRegressor(), X, score="variance")
+    with pytest.raises(
+        TypeError, match=r"GradientBoostingC.*: a score of a committee needs a list of models"
+    ):
+        qr.ActiveLearner(GradientBoostingClassifier(), X, score="bald")
     with pytest.raises(TypeError, match='the score "variance" is for regressors'):
         qr.ActiveLearner(GaussianNB(), X, score="variance")
     assert len(qr.ActiveLearner(SVC(), X, strategy="core_set").ask()) == 10
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (SVC(), "SVC"),
+        (OneVsOneClassifier(SVC()), "OneVsOneClassifier"),
+        (make_pipeline(StandardScaler(), SVC()), "Pipeline"),
+        ([SVC(), SVC()], r"model\[0\]: SVC"),
+        ([GaussianNB(), SVC()], r"model\[1\]: SVC"),
+    ],
+)
+def test_a_classifier_without_probabilities_is_told_how_to_have_some(model, name):
+    with pytest.raises(TypeError, match=rf"^{name}\.predict: a classifier .* wrap it in .*CalibratedClass"):
+        qr.ActiveLearner(model, X, score="margin")
+
+
+def test_members_that_cannot_be_asked_have_no_variance():
+    class Boosted(LinearRegression):
+        def fit(self, rows, y):
+            self.estimators_ = [[LinearRegression().fit(rows, y)] for _ in range(3)]
+            return super().fit(rows, y)
+
+    with pytest.raises(
+        TypeError, match=r'Boosted\.predict: the score "variance" needs a regressor that takes'
+    ):
+        qr.ActiveLearner(Boosted(), X, score="variance", labels=SOME).ask()
 
 
 def test_an_error_of_a_fit_tells_the_kinds_of_labels():

@@ -253,6 +253,25 @@ class TestFeatures:
             qr.ActiveLearner(GaussianNB(), texts, cold="diverse")
         qr.ActiveLearner(proba, texts, cold="diverse").ask()  # a function has no cold start
 
+    @pytest.mark.parametrize(
+        "pool",
+        [
+            X.tolist(),
+            lambda: iter(np.array_split(X, 3)),
+            lambda: iter([X[:20].tolist(), X[20:].tolist()]),
+            X.astype(object),
+            X.reshape(N, 3, 1),
+            pd.DataFrame(X).astype(object),
+            pd.Series(X[:, 0]),
+        ],
+        ids=["list", "chunks", "chunks of lists", "objects", "images", "frame", "column"],
+    )
+    def test_the_features_that_are_advised_are_some(self, pool):
+        with pytest.raises(ValueError, match="if it holds numbers, pass embed=") as raised:
+            qr.ActiveLearner(proba, pool, strategy="core_set")
+        advised = eval(str(raised.value).rpartition("pass embed=")[2], {"np": np, "X": pool})
+        assert len(qr.ActiveLearner(proba, pool, strategy="core_set", embed=advised).ask()) == 10
+
     def test_of_a_function_it_is_known_at_the_first_ask(self):
         learner = qr.ActiveLearner(proba, ["a text"] * N, strategy=lambda context: context.pick("core_set"))
         with pytest.raises(ValueError, match=r"embed: expected features.*not a matrix of numbers, got list"):

@@ -108,10 +108,12 @@ def _are_numbers(X: Any) -> bool:
 def _no_features(X: Any) -> str:
     """Say what was expected where `X` is not features by itself."""
     named = type(X).__name__
+    floats = "lambda rows: np.asarray(rows, float)" if callable(X) else "np.asarray(X, float)"
     if hasattr(X, "dtype") or hasattr(X, "columns"):
         matrix = X if is_sparse(X) else np.asarray(X)
         named = f"{named} of {matrix.dtype} of shape {matrix.shape}"
+        floats = "X.astype(float)" if len(matrix.shape) == 2 else "np.reshape(X, (len(X), -1)).astype(float)"
     return (
         "embed: expected features, (n, d) or a function of X, as X is not a matrix of numbers, got "
-        f"{named}; if it holds numbers, pass embed=X.astype(float)"
+        f"{named}; if it holds numbers, pass embed={floats}"
     )

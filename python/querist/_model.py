@@ -92,8 +92,7 @@ class CheckedModel:
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
         """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""
-        if self.regresses:
-            raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
+        self.check_proba()
         proba = self.model.predict_proba(X) if self.classifies else self.model(X)
         proba = _checked(proba, n, self.name, functions=not self.classifies, least=least)
         if self.classes is not None and np.shape(proba)[-1] != len(self.classes):
@@ -121,6 +120,17 @@ class CheckedModel:
             part = as_array(_checked(member.predict_proba(rows), n, name, functions=False, least=1), name)
             parts.append(aligned(part, places[at], len(classes), name))
         return np.stack(parts)
+
+    def check_proba(self) -> None:
+        """Raise if this has no probabilities."""
+        if self.regresses and _is_classifier(self.model):
+            raise TypeError(
+                f"{self.name}: a classifier without predict_proba has no score; pass probability=True if it "
+                "takes that, or wrap it in sklearn.calibration.CalibratedClassifierCV, whose folds need a "
+                "few labels of each class"
+            )
+        if self.regresses:
+            raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
 
     def check_members(self) -> None:
         """Raise if this is known never to have members; what a function gives is known when it is called."""
@@ -184,7 +194,7 @@ class CheckedModel:
             and _may_have_members(self.model)
             and all(hasattr(member, method) for member in members)
         ):
-            raise TypeError(self._no_members())
+            raise TypeError(self._no_members() if self.classifies else self._no_variance())
         # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
         rows = np.asarray(X) if hasattr(X, "columns") else X
         columns = getattr(self.model, "estimators_features_", None)
@@ -215,10 +225,17 @@ class CheckedModel:
         )
 
 
+def _is_classifier(model: Any) -> bool:
+    """Tell whether scikit-learn takes it for one, though it has no probabilities."""
+    return hasattr(model, "__sklearn_tags__") and model.__sklearn_tags__().estimator_type == "classifier"
+
+
 def _may_have_members(model: Any) -> bool:
     """Tell whether a fit may bring a committee: of scikit-learn's own models their parameters tell."""
-    # One against the rest, or against one other: each member tells two groups of classes apart.
-    if any(base.__module__ == "sklearn.multiclass" for base in type(model).__mro__):
+    # One against the rest, or against one other: each member tells two groups of classes apart. Each tree of
+    # gradient boosting corrects those before it.
+    others = ("sklearn.multiclass", "sklearn.ensemble._gb")
+    if any(base.__module__ in others for base in type(model).__mro__):
         return False
     if hasattr(model, "estimators_") or type(model).__module__.partition(".")[0] != "sklearn":
         return True
@@ -238,6 +255,9 @@ class Committee(CheckedModel):
         if not self._members:
             raise ValueError("model: expected at least one model in the list, got none")
         if len({member.regresses for member in self._members}) > 1:
+            for member in self._members:
+                if _is_classifier(member.model):
+                    member.check_proba()
             raise TypeError("model: expected classifiers or regressors in a list, got some of each")
         self.model = models
         self.name = "model"
@@ -273,6 +293,11 @@ class Committee(CheckedModel):
                 places = np.searchsorted(self.classes, seen)
             parts.append(aligned(part, places, c, member.name))
         return np.stack(parts)
+
+    def check_proba(self) -> None:
+        """Raise if a member has no probabilities."""
+        for member in self._members:
+            member.check_proba()
 
     def check_members(self) -> None:
         """Raise unless there are several."""

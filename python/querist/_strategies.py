@@ -136,7 +136,7 @@ class Recipe:
         if self.score == "variance":
             model.check_variance()
         elif model.regresses and (self.score is not None or self.select == "badge"):
-            raise TypeError(f'{model.name}: a model without predict_proba has the score "variance" only')
+            model.check_proba()
         elif self.score in OF_COMMITTEES:
             model.check_members()
         if self.density is not None:
