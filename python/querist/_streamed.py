@@ -165,6 +165,7 @@ class Streamed:
             about, _, text = str(error).partition(": ")
             if about != "proba":
                 raise
+            text = text.replace("for logits pass from_logits=True; ", "")  # which no committee takes
             msg = f"proba: member {index}: {text}"
             raise ValueError(msg) from None
         bad = np.isnan(score)
