@@ -511,6 +511,28 @@ def test_answers_come_back_by_and_by(tmp_path, format):
 
 
 @FORMATS
+@pytest.mark.parametrize(
+    "classes", [(True, False), np.array([True, False]), ("true", "false"), ("TRUE", "FALSE")]
+)
+def test_what_spreadsheets_make_of_true_is_true(tmp_path, format, classes):
+    exchange = an_exchange(tmp_path, format, classes=classes)
+    batch = a_learner().ask()
+    fill_in(exchange.export(batch), "TRUE", "FALSE", str(classes[0]))
+    assert answered(exchange, batch)[1] == [classes[0], classes[1], classes[0]]
+
+
+def test_classes_that_differ_by_their_capitals_alone_stay_apart(tmp_path):
+    exchange = an_exchange(tmp_path, "csv", classes=("true", True, "False", "FALSE"))
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    fill_in(path, "true", "True", "False", "FALSE")
+    assert answered(exchange, batch)[1] == ["true", True, "False", "FALSE"]
+    fill_in(path, "TRUE")
+    with pytest.raises(ValueError, match=r"expected a label of .* got 'TRUE'"):
+        exchange.answers(batch)
+
+
+@FORMATS
 def test_labels_come_back_as_they_are(tmp_path, format):
     exchange = an_exchange(tmp_path, format, classes=(0, 1.5, True, ("a", 1)))
     batch = a_learner().ask()

@@ -215,6 +215,10 @@ def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
         labels[text] = label
     if not labels:
         raise ValueError("classes: expected at least one, got none")
+    for word in ("TRUE", "FALSE"):  # as spreadsheets write them, however they were written
+        meant = [label for text, label in labels.items() if text.upper() == word]
+        if len(meant) == 1:
+            labels[word] = meant[0]
     return labels | {ABSTAIN.value: ABSTAIN}
 
 
