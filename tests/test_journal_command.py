@@ -215,6 +215,14 @@ def test_a_missing_right_is_named(learner, copied, capsys):
         qr.ActiveLearner.resume(lambda X: X, np.ones((20, 3)), journal=path)
 
 
+def test_what_is_in_the_way_is_no_missing_right(learner, tmp_path, capsys):
+    path = learner._ledger._journal.path
+    learner.close()
+    (tmp_path / "run.db-wal").mkdir()
+    assert command("verify", path) == 1
+    assert capsys.readouterr().err == f"journal {path}: unable to open database file\n"
+
+
 def test_a_copy_without_its_log_is_told_from_another_file(learner, copied, capsys):
     path = copy(learner, copied, "")
     assert command("verify", path) == 1

@@ -98,8 +98,6 @@ def _from_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
             with np.load(file, allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files if name in ("X", "y")}
                 names = arrays.files
-        except OSError:
-            raise
         except Exception as error:  # of a damaged file; zipfile, zlib and numpy have many
             raise ValueError(f"{path}: expected an archive of arrays of numbers or text: {error}") from error
     if len(found) < 2:
