@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -11,7 +13,7 @@ import querist as qr
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from querist import _learner
+from querist import _learner, _progress
 from sklearn.naive_bayes import GaussianNB
 
 N = 40
@@ -365,7 +367,83 @@ class Terminal(io.StringIO):
 def test_a_bar_is_for_a_terminal(stderr, shown, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stderr)
     list(qr.ActiveLearner(proba, X, batch_size=20).run(lambda indices, _: Y[indices]))
-    assert ("labels: 40label" in stderr.getvalue()) == shown
+    assert ("labelling: 100%" in stderr.getvalue()) == shown
+    assert ("| 40/40 [" in stderr.getvalue()) == shown
+
+
+def bars(monkeypatch, stop, oracle=lambda indices, _: Y[indices]):
+    """Give what stands at the terminal at each round of a run, and at its end."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    def line():
+        return terminal.getvalue().rstrip("\r").rsplit("\r", 1)[-1]
+
+    lines = [line() for _ in qr.ActiveLearner(proba, X, batch_size=20).run(oracle, stop=stop)]
+    return [*lines, line()]
+
+
+def test_what_the_loop_prints_has_a_line_of_its_own(monkeypatch):
+    first, second, last = bars(monkeypatch, None)
+    assert first.strip() == second.strip() == ""
+    assert first
+    assert "round=2" in last
+
+
+@pytest.mark.parametrize(
+    ("stop", "end"),
+    [
+        (qr.stop.MaxLabels(30), "| 40/40 ["),  # the last batch brings more
+        (qr.stop.MaxRounds(1) | qr.stop.MaxLabels(30), "| 20/30 ["),
+        (qr.stop.MaxLabels(30) | (lambda _: True), "| 20/30 ["),
+        (qr.stop.MaxLabels(1000) | qr.stop.MaxRounds(1), "| 20/40 ["),  # the pool has no more
+        (qr.stop.MaxLabels(10) & qr.stop.MaxLabels(30), "| 40/40 ["),
+        (qr.stop.MaxLabels(30) & qr.stop.MaxRounds(1), "labelling: 40 labels ["),
+        (lambda _: True, "labelling: 20 labels ["),
+    ],
+)
+def test_a_bar_goes_to_the_labels_at_which_the_run_ends(stop, end, monkeypatch):
+    assert end in bars(monkeypatch, stop)[-1]
+
+
+def test_a_bar_is_drawn_again_while_the_next_round_takes_its_time(monkeypatch):
+    monkeypatch.setattr(_progress, "REDRAWN", 0)
+    shown = []
+
+    def oracle(indices, _):
+        shown.append(sys.stderr.getvalue().rsplit("\r", 1)[-1])
+        return Y[indices]
+
+    bars(monkeypatch, None, oracle)
+    assert "labelling:  50%" in shown[1]
+
+
+def test_a_person_who_is_prompted_has_the_terminal_alone(monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda _: "1")
+    assert bars(monkeypatch, None, qr.oracle.Prompt(["cat", "cow"])) == ["", "", ""]
+
+
+def test_an_environment_variable_switches_the_bar_off():
+    program = (
+        "import io, sys, querist as qr\n"
+        "sys.stderr = io.StringIO()\n"
+        "sys.stderr.isatty = lambda: True\n"
+        "list(qr.ActiveLearner(lambda X: X, [[0.5, 0.5]]).run(lambda indices, rows: ['cat']))\n"
+        "print(len(sys.stderr.getvalue()))\n"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, **switch},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for switch in ({}, {"TQDM_DISABLE": "1"})
+    ]
+    assert printed[0] != "0\n"
+    assert printed[1] == "0\n"
 
 
 class Leases(RuleBasedStateMachine):

@@ -599,7 +599,9 @@ class ActiveLearner:
 
         Notes
         -----
-        At a terminal, and with tqdm installed, a bar shows the labels in hand and the last metrics.
+        At a terminal, and with tqdm installed, a bar shows the labels in hand and the last metrics, but while
+        `oracle.Prompt` asks. It makes room for what the loop over the rounds prints, not for what an oracle
+        of your own does: `TQDM_DISABLE=1` in the environment (tqdm 4.66 or later) switches it off.
 
         Examples
         --------
@@ -628,7 +630,7 @@ class ActiveLearner:
         self._ledger.save()
 
     def _until(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
-        with progress_bar(self.n_labels) as show:
+        with progress_bar(self.n_labels, len(self._pool), oracle, stop) as without_bar:
             self._ledger.catch_up()
             self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
             while not (stop and self.history and stop(self.history)):
@@ -644,8 +646,8 @@ class ActiveLearner:
                     return
                 self._fit_if_due()
                 if len(self.history) > n_rounds:  # not if the lease ran out for another process
-                    show(self.history[-1])
-                    yield self.history[-1]
+                    with without_bar(self.history[-1]):
+                        yield self.history[-1]
 
     def _fit_if_due(self) -> None:
         if self._training.is_due(self._campaign):

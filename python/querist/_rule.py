@@ -22,6 +22,8 @@ class Rule:
     ----------
     reason : str or None
         Why it fired when last asked; None if it did not.
+    max_labels : int or None
+        The labels in hand at which it fires at the latest, where that is known.
 
     Examples
     --------
@@ -33,6 +35,7 @@ class Rule:
 
     def __init__(self, name: str, why: Callable[[Sequence[Round]], str | None]) -> None:
         self.reason: str | None = None
+        self.max_labels: int | None = None
         self._name = name
         self._why = why
 
@@ -88,4 +91,8 @@ def _combined(first: Rule, sign: str, second: Rule, *, needed: int) -> Rule:
         reasons = [rule.reason for rule in (first, second) if rule(history) and rule.reason]
         return " and ".join(reasons) if len(reasons) >= needed else None
 
-    return Rule(f"({first} {sign} {second})", why)
+    rule = Rule(f"({first} {sign} {second})", why)
+    known = [each.max_labels for each in (first, second) if each.max_labels is not None]
+    if len(known) >= needed:
+        rule.max_labels = sorted(known)[needed - 1]
+    return rule

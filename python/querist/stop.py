@@ -61,6 +61,7 @@ class MaxLabels(Rule):
             return f"labels: {n_labels} of {n}" if n_labels >= n else None
 
         super().__init__(f"MaxLabels({n})", why)
+        self.max_labels = int(n)
 
 
 class MaxRounds(Rule):
