@@ -102,7 +102,7 @@ def test_the_demo_prints_both_tables_and_writes_the_picture(in_tmp_path, capsys)
         r"^margin +\d+ +\d+-\d+ +-?\d+% +\d+ +\d+-\d+ +\d+% +0\.\d+ +2-0-0 ", savings, re.MULTILINE
     )
 
-    assert re.search(r"100,000 rows.*agree within \de-0[5-8]", speed)
+    assert re.search(r"100,000 rows.*\n.*agree within \de-0[5-8]", speed)
     rows = re.findall(r"^(entropy|margin) +(\w+) +[\d.]+ +\d+ +(-|[\d.]+ x)$", speed, re.MULTILINE)
     assert [row[:2] for row in rows] == [
         ("entropy", "querist"),
@@ -111,6 +111,8 @@ def test_the_demo_prints_both_tables_and_writes_the_picture(in_tmp_path, capsys)
         ("margin", "querist"),
         ("margin", "numpy"),
     ]
+    assert "Labels needed to reach 95% and 99% of that" in savings
+    assert max(map(len, printed.out.splitlines())) <= max(80, len(f"Learning curves: {picture.resolve()}"))
     for part in (savings, speed):
         block = part.strip().split("\n\n")[-1].splitlines()
         assert len({len(line) for line in block}) == 1, "the columns line up"
@@ -159,6 +161,8 @@ def test_simulate_prints_a_table_and_writes_curves_and_a_picture(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "iris, naive_bayes: 150 rows of 3 classes, 3 seeds.\n" in done.stdout
+    assert "Labels needed to reach 95% and 99% of that, median" in done.stdout
+    assert max(map(len, done.stdout.partition("Curves")[0].splitlines())) <= 80
     assert re.search(r"^random +(\d+|never) ", done.stdout, re.MULTILINE)
     assert re.search(r"^margin +(\d+|never) ", done.stdout, re.MULTILINE)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")

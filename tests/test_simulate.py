@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import querist as qr
-from querist._plot import learning_curve
+from querist._plot import learning_curve, simulation_figure
 from querist._simulate import _check_classes, _held_out
 from querist._simulation import Curve, Simulation
 from scipy import sparse, stats
@@ -418,17 +418,30 @@ def test_wins_have_the_p_of_the_sign_test(counts):
 def test_a_table_lines_up(simulation):
     lines = simulation.table(shares=(0.9, 0.95)).splitlines()
     assert len({len(line) for line in lines}) == 1
-    header, random, margin = (line.split("  ") for line in lines)
-    assert [cell.strip() for cell in header if cell.strip()] == [
-        *("strategy", "labels to 90%", "quartiles", "saved", "labels to 95%", "quartiles", "saved"),
-        *("area", "won-tied-lost", "p", "seconds"),
-    ]
-    assert [cell.strip() for cell in random if cell.strip()] == [
-        *("random", "40", "40-40", "-", "never", "never-never", "-", "0.7500", "-", "-", "1.0")
-    ]
-    assert [cell.strip() for cell in margin if cell.strip()] == [
+    above, header, random, margin = map(str.split, lines)
+    assert above == ["labels", "to", "labels", "to", "won-tied"]
+    assert header == ["strategy", "90%", "saved", "95%", "saved", "area", "-lost", "p", "sec"]
+    assert random == ["random", "40", "40-40", "-", "never", "-", "-", "0.7500", "-", "-", "1.0"]
+    assert margin == [
         *("margin", "30", "25-35", "25%", "40", "40-40", "-", "0.8000", "1-0-1", "1.000", "1.0")
     ]
+
+
+def test_what_most_seeds_never_reach_has_no_quartiles(simulation):
+    last = simulation.table(shares=(1.5,)).splitlines()[-1].split()
+    assert last[:4] == ["margin", "never", "-", "-"]
+
+
+def test_a_table_of_ordinary_numbers_fits_a_terminal():
+    needed = {"random": [280, 500, 610], "uncertainty": [130, 140, 170]}
+    curves = [
+        curve(name, seed, [10, n, n + 250, 900], [0.1, 0.955, 0.98 + seed / 100, 0.9], 12.3)
+        for name, labels in needed.items()
+        for seed, n in enumerate(labels)
+    ]
+    table = Simulation("accuracy", tuple(curves), dict.fromkeys(range(3), 1.0)).table()
+    assert max(map(len, table.splitlines())) <= 80
+    assert " 405+ " in table, "the lower quartile, where the upper one was never reached"
 
 
 def test_the_first_strategy_is_the_baseline_where_none_is_random():
@@ -451,6 +464,8 @@ def test_curves_are_drawn(simulation, tmp_path, suffix):
     path = tmp_path / f"curves.{suffix}"
     simulation.plot(path, title="Iris")
     assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    (axes,) = simulation_figure(simulation).axes
+    assert axes.get_legend().get_title().get_text() == "median and quartiles of 2 seeds"
 
 
 def test_an_unknown_strategy_is_named(simulation):
@@ -471,29 +486,52 @@ def test_a_campaign_is_drawn_as_it_went():
     assert accuracy.get_xdata().tolist() == [round.n_labels for round in learner.history]
     assert accuracy.get_ydata().tolist() == [round.metrics["accuracy"] for round in learner.history]
     last = {line.get_label(): line.get_ydata()[-1] for line in asked.get_lines()}
-    assert last == {"0": 49, "1": 50, "2": 50, "abstained": 1}
+    assert last == {"0: 49": 49, "1: 50": 50, "2: 50": 50, "abstained: 1": 1}
+    assert list(last) == sorted(last)
+    assert metrics.get_ylabel() == "accuracy"
+    assert metrics.get_legend() is None, "the axis has the name"
+    assert learning_curve(learner.history).get_suptitle() == "149 labels after 5 rounds"
+
+
+def test_metrics_have_names_where_there_are_several():
+    learner = qr.ActiveLearner(GaussianNB(), X, batch_size=30, validation=lambda _: {"f1": 0.5, "_auc": 0.6})
+    list(learner.run(qr.oracle.Known(Y), stop=qr.stop.MaxRounds(2)))
+    metrics, _ = learner.plot().axes
+    assert metrics.get_ylabel() == "metric"
+    assert [text.get_text() for text in metrics.get_legend().get_texts()] == ["f1", "'_auc'"]
+
+
+def test_without_a_metric_there_is_no_panel_for_it():
+    learner = qr.ActiveLearner(GaussianNB(), X, batch_size=30)
+    list(learner.run(qr.oracle.Known(Y), stop=qr.stop.MaxRounds(1)))
+    (asked,) = learner.plot().axes
+    assert asked.get_ylabel() == "answers"
+    assert learner.plot().get_suptitle() == "30 labels after 1 round"
 
 
 def test_what_are_no_classes_or_too_many_is_one_line():
     def asked(learner, answers):
         list(learner.run(qr.oracle.Known(answers), stop=qr.stop.MaxRounds(1)))
-        (line,) = learner.plot().axes[1].get_lines()
+        (line,) = learner.plot().axes[-1].get_lines()
         return line.get_label(), line.get_ydata().tolist()
 
     numbers = (X[:, 0] * 10).tolist()
     forest = RandomForestRegressor(2, random_state=0)
-    assert asked(qr.ActiveLearner(forest, X, score="variance"), numbers) == ("labelled", [10])
-    assert asked(qr.ActiveLearner(GaussianNB(), X, batch_size=30), list(range(150))) == ("labelled", [30])
+    assert asked(qr.ActiveLearner(forest, X, score="variance"), numbers) == ("labelled: 10", [10])
+    assert asked(qr.ActiveLearner(GaussianNB(), X, batch_size=30), list(range(150))) == ("labelled: 30", [30])
 
 
 def test_any_label_is_named_in_the_picture(tmp_path):
-    labels = ["$\\bad$", "_hidden", "", "plain", ("a", 1)]
-    learner = qr.ActiveLearner(lambda rows: np.full((len(rows), 2), 0.5), X, batch_size=5)
+    labels = ["$\\bad$", "_hidden", "", "plain", ("a", 1), "long " * 20]
+    learner = qr.ActiveLearner(lambda rows: np.full((len(rows), 2), 0.5), X, batch_size=6)
     learner.tell(learner.ask(), labels)
     figure = learner.plot()
     figure.savefig(tmp_path / "curve.png")
-    named = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
-    assert named == ["$\\bad$", "'_hidden'", "''", "plain", "('a', 1)"]
+    named = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+    assert named == [
+        *("$\\bad$: 1", "'_hidden': 1", "'': 1", "plain: 1", "('a', 1): 1"),
+        "long long long long lon…: 1",
+    ]
 
 
 def test_no_history_is_no_picture():

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from querist._demo_speed import speed
 from querist._plot import check_format
 from querist._simulate import simulate
+from querist._simulate_command import explained
 
 
 def demo(*, n_seeds: int, png: Path, quick: bool) -> None:
@@ -30,11 +31,11 @@ def demo(*, n_seeds: int, png: Path, quick: bool) -> None:
     full = np.mean(list(simulation.full.values()))
     n_labels = simulation.curves[0].n_labels[-1]
     print(
-        f"Handwritten digits, logistic regression: all {n_labels} labels give a "
-        f"test accuracy of {full:.1%}.\n"
-        f"Labels needed to reach a share of that, median of {n_seeds} seeds:\n\n"
+        f"Handwritten digits, logistic regression: all {n_labels} labels\n"
+        f"give a test accuracy of {full:.1%}.\n"
+        f"{explained(simulation)}\n\n"
         f"{simulation.table()}"
     )
-    simulation.plot(png, title=f"Handwritten digits, logistic regression: quartiles of {n_seeds} seeds")
+    simulation.plot(png, title="Handwritten digits, logistic regression")
     print(f"\nLearning curves: {png.resolve()}\n", flush=True)
     print(speed(n=100_000 if quick else 1_000_000))

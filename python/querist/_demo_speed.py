@@ -33,7 +33,7 @@ def speed(*, n: int, c: int = 10) -> str:
             gain = "-" if name == "querist" else f"{ratio:.1f} x"
             lines.append((score, name, f"{value:.1f}", f"{n / value / 1e3:.0f}", gain))
     return (
-        f"{n:,} rows of {c} float32 probabilities, median of {REPEATS} runs in turn; the answers "
+        f"{n:,} rows of {c} float32 probabilities, median of {REPEATS} runs in turn;\nthe answers "
         f"agree within {worst:.0e}:\n\n{table(lines)}"
     )
 

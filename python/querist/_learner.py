@@ -410,7 +410,7 @@ class ActiveLearner:
         return frame(self.history)
 
     def plot(self) -> Figure:
-        """Draw the metrics, and the answers of each class so far, against the labels in hand.
+        """Draw the metrics, if any, and the answers of each class so far, against the labels in hand.
 
         More than 20 classes are one line, and so are the numbers of a regressor.
 
@@ -431,8 +431,8 @@ class ActiveLearner:
         >>> import querist as qr
         >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.5, 0.5]], batch_size=1)
         >>> _ = list(learner.run(qr.oracle.Known(["cat", "dog"])))
-        >>> len(learner.plot().axes)
-        2
+        >>> [axes.get_ylabel() for axes in learner.plot().axes]
+        ['answers']
         """
         from querist._plot import learning_curve
 

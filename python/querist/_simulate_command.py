@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from querist._plot import check_format
 from querist._simulate import simulate
+from querist._simulation import Simulation
 
 BUNDLED = {
     "breast_cancer": datasets.load_breast_cancer,
@@ -61,7 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
     full = np.median(list(simulation.full.values()))
     print(
         f"{arguments.data}, {arguments.model}: {len(y)} rows of {len(np.unique(y))} classes, "
-        f"{arguments.seeds} seeds.\nThe full data give a median test accuracy of {full:.1%}.\n\n"
+        f"{arguments.seeds} seeds.\nThe full data give a median test accuracy of {full:.1%}.\n"
+        f"{explained(simulation)}\n\n"
         f"{simulation.table()}"
     )
     if arguments.csv:
@@ -70,6 +72,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png:
         simulation.plot(arguments.png, title=f"{arguments.data}, {arguments.model}")
         print(f"\nPicture: {arguments.png.resolve()}")
+
+
+def explained(simulation: Simulation) -> str:
+    """Say what the table of a simulation shows."""
+    return (
+        "Labels needed to reach 95% and 99% of that, median and quartiles of the seeds;\n"
+        f"saved, and seeds won, tied and lost, against {simulation.baseline}:"
+    )
 
 
 def load(data: str, target: str | None) -> tuple[NDArray[Any], NDArray[Any]]:

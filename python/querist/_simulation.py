@@ -178,15 +178,30 @@ class Simulation:
     def table(self, shares: Sequence[float] = (0.95, 0.99)) -> str:
         """Give a text table, a line for each strategy.
 
-        For each share, the labels needed to reach that share of the full-data metric: their median,
-        quartiles, and the share saved against the baseline. Then the median area; seeds won, tied and lost
-        by area, and the p of that; the median seconds of a run.
+        For each share, the labels needed to reach that share of the full-data metric: their median and
+        quartiles, 150+ where the upper one was never reached, and the share saved against the baseline. Then
+        the median area; seeds won, tied and lost by area, and the p of that; the median seconds of a run.
         """
-        header = ["strategy"]
+        columns = [["", "strategy", *self.strategies]]
         for share in shares:
-            header += [f"labels to {share:.0%}", "quartiles", "saved"]
-        header += ["area", "won-tied-lost", "p", "seconds"]
-        return table([header, *(self._line(strategy, shares) for strategy in self.strategies)])
+            needed = [self.labels_to_reach(strategy, share) for strategy in self.strategies]
+            middles, quartiles = ([put(each) for each in needed] for put in (_middle, _quartiles))
+            wide, high = (max(map(len, cells)) for cells in (middles, quartiles))
+            both = [f"{m:>{wide}} {q:>{high}}" for m, q in zip(middles, quartiles, strict=True)]
+            columns += [["labels to", f"{share:.0%}", *both]]
+            columns += [["", "saved", *(self._saved(strategy, share) for strategy in self.strategies)]]
+        areas = [f"{np.median(self.area(strategy)):.4f}" for strategy in self.strategies]
+        wins, chances = zip(*map(self._won, self.strategies), strict=True)
+        times = [
+            f"{np.median([curve.seconds for curve in self.of(strategy)]):.1f}" for strategy in self.strategies
+        ]
+        columns += [
+            ["", "area", *areas],
+            ["won-tied", "-lost", *wins],
+            ["", "p", *chances],
+            ["", "sec", *times],
+        ]
+        return table(list(zip(*columns, strict=True)))
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all curves, a line for each round of each run."""
@@ -213,19 +228,13 @@ class Simulation:
         reached = np.flatnonzero(curve.values >= full * (share if full >= 0 else 2 - share))
         return float(curve.n_labels[reached[0]]) if reached.size else math.inf
 
-    def _line(self, strategy: str, shares: Sequence[float]) -> list[str]:
-        line = [strategy]
-        is_baseline = strategy == self.baseline
-        for share in shares:
-            needed = self.labels_to_reach(strategy, share)
-            low, middle, high = (_quantile(needed, q) for q in (0.25, 0.5, 0.75))
-            saved = self.saved(strategy, share)
-            known = not is_baseline and math.isfinite(saved)
-            line += [_count(middle), f"{_count(low)}-{_count(high)}", f"{saved:.0%}" if known else "-"]
+    def _saved(self, strategy: str, share: float) -> str:
+        saved = self.saved(strategy, share)
+        return f"{saved:.0%}" if strategy != self.baseline and math.isfinite(saved) else "-"
+
+    def _won(self, strategy: str) -> tuple[str, str]:
         wins, ties, losses, p = self.compare(strategy)
-        line += [f"{np.median(self.area(strategy)):.4f}"]
-        line += ["-", "-"] if is_baseline else [f"{wins}-{ties}-{losses}", f"{p:.3f}"]
-        return [*line, f"{np.median([curve.seconds for curve in self.of(strategy)]):.1f}"]
+        return ("-", "-") if strategy == self.baseline else (f"{wins}-{ties}-{losses}", f"{p:.3f}")
 
 
 def _shared(curves: Sequence[Curve]) -> tuple[int, int]:
@@ -252,8 +261,16 @@ def _quantile(needed: Floats, q: float) -> float:
     return below if below == above else below + (above - below) * (place % 1)
 
 
-def _count(needed: float) -> str:
-    return f"{needed:.0f}" if math.isfinite(needed) else "never"
+def _middle(needed: Floats) -> str:
+    middle = _quantile(needed, 0.5)
+    return f"{middle:.0f}" if math.isfinite(middle) else "never"
+
+
+def _quartiles(needed: Floats) -> str:
+    low, high = (_quantile(needed, q) for q in (0.25, 0.75))
+    if not math.isfinite(low):
+        return "-"
+    return f"{low:.0f}-{high:.0f}" if math.isfinite(high) else f"{low:.0f}+"
 
 
 def _sign_test(wins: int, losses: int) -> float:
