@@ -69,7 +69,8 @@ def test_a_missing_extra_is_named(arguments, missing, monkeypatch, capsys):
         ([], "required: command"),
         (["dream"], "invalid choice: 'dream'"),
         (["demo", "--seeds", "0"], "must be at least 1, got 0"),
-        (["demo", "--seeds", "few"], "argument --seeds: invalid"),
+        (["demo", "--seeds", "few"], "argument --seeds: must be an integer of at least 1, got 'few'"),
+        (["simulate", "--strategies", "random", "digits"], "required: data; write it before --strategies"),
         (["demo", "--png", "/nowhere/at/all.png"], "there is no directory /nowhere/at"),
         (["simulate"], "required: data"),
         (["simulate", "iris", "--model", "oracle"], "invalid choice: 'oracle'"),
@@ -203,6 +204,11 @@ def test_simulate_reads_files(name, in_tmp_path):
         ("gone.csv", None, "No such file"),
         ("a.csv", "a,b\n1,x\nfew,y\n", "a.csv, row 3: expected numbers beside 'b', got ['few', 'y']"),
         ("a.csv", "a,b,c\n1,2,x\n1,2\n", "a.csv, row 3: expected 3 cells, got 2"),
+        (
+            "a.csv",
+            "a,b\n" + "".join(f"{n},{n / 2}\n" for n in range(22)),
+            "target: expected classes, got 22 different numbers such as 0.5",
+        ),
         ("a.csv", "a,b\n", "X: expected at least one row, got none"),
         ("a.csv", "a,b\n1,x\n", "target: expected one of ['a', 'b'], got 'label'"),
         ("a.csv", "a,b\n1,x\n\n2,x\n", "a.csv, row 3: expected 2 cells, got 0"),
@@ -219,6 +225,34 @@ def test_data_that_cannot_be_used_are_named(data, content, message, in_tmp_path,
     printed = capsys.readouterr().err
     assert printed.startswith("querist simulate: ")
     assert message in printed
+
+
+def test_numbers_of_an_archive_are_no_classes(in_tmp_path, capsys):
+    np.savez("numbers.npz", X=np.ones((4, 2)), y=[1, 2, 2, 2.5])
+    assert _cli.main(["simulate", "numbers.npz"]) == 1
+    assert "target: expected classes, got 3 different numbers such as 2.5" in capsys.readouterr().err
+
+
+def test_classes_may_be_whole_numbers_in_any_dtype(in_tmp_path):
+    X, y = load_iris(return_X_y=True)
+    np.savez("whole.npz", X=X, y=y.astype(np.float32))
+    arguments = ["--model", "naive_bayes", "--seeds", "1", "--max-labels", "20", "--jobs", "1"]
+    assert _cli.main(["simulate", "whole.npz", *arguments]) == 0
+
+
+def test_classes_of_a_csv_file_may_be_ratings(in_tmp_path, capsys):
+    ratings = "".join(f"{n % 3 + n / 100},{n % 3 / 2}\n" for n in range(60))
+    Path("ratings.csv").write_text("a,rating\n" + ratings)
+    arguments = ["--model", "naive_bayes", "--seeds", "1", "--max-labels", "20", "--jobs", "1"]
+    assert _cli.main(["simulate", "ratings.csv", *arguments]) == 0
+    assert "60 rows of 3 classes" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as raised:
+        _cli.main(["--version"])
+    assert raised.value.code == 0
+    assert capsys.readouterr().out == f"querist {qr.__version__}\n"
 
 
 def test_a_file_without_both_arrays_is_named(in_tmp_path, capsys):

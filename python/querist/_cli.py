@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from querist import show_config
+from querist import __version__, show_config
 from querist._journal_command import add_journal_command, journal_command
 
 EXTRA = ("sklearn", "scipy", "matplotlib", "tqdm")  # the packages of the extra "demo"
@@ -54,10 +55,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if message.endswith("required: data"):
+            message += "; write it before --strategies, which takes all names up to the next option"
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="querist", description="The acquisition scorer for active learning."
-    )
+    parser = _Parser(prog="querist", description="The acquisition scorer for active learning.")
+    parser.add_argument("--version", action="version", version=f"querist {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("info", help="show the version, the CPU features and the threads in use")
     demo = commands.add_parser(
@@ -73,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
     simulate = commands.add_parser(
         "simulate",
         help="try strategies on data whose labels are known: how many labels does each need?",
@@ -88,7 +95,11 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="what learns",
     )
     simulate.add_argument(
-        "--strategies", nargs="+", default=["random", "margin", "entropy"], metavar="NAME", help="what asks"
+        "--strategies",
+        nargs="+",
+        default=["random", "margin", "entropy"],
+        metavar="NAME",
+        help="what asks; all names up to the next option",
     )
     simulate.add_argument("--seeds", type=_positive, default=10, help="repetitions, each with another split")
     simulate.add_argument("--batch-size", type=_positive, default=10, help="labels in a round")
@@ -100,7 +111,10 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, got {text!r}") from None
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
     return number

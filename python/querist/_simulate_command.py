@@ -28,6 +28,7 @@ BUNDLED = {
     "iris": datasets.load_iris,
     "wine": datasets.load_wine,
 }
+MANY = 20  # different numbers that are no classes
 # Those that depend on the scale of the features see them standardised.
 MODELS = {
     "forest": RandomForestClassifier(random_state=0),
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png:
         check_format(arguments.png)
     X, y = load(arguments.data, arguments.target)
+    _check_classes(y)
     simulation = simulate(
         MODELS[arguments.model],
         X,
@@ -72,6 +74,20 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png:
         simulation.plot(arguments.png, title=f"{arguments.data}, {arguments.model}")
         print(f"\nPicture: {arguments.png.resolve()}")
+
+
+def _check_classes(y: NDArray[Any]) -> None:
+    """Raise if these are numbers to predict, which no model here does."""
+    is_text = y.dtype.kind == "U"  # as all of a CSV file: a few numbers there may be ratings
+    try:
+        labels = y.astype(np.float64) if is_text else y
+    except ValueError:
+        return
+    if labels.dtype.kind == "f" and (broken := labels % 1 != 0).any():
+        n = len(np.unique(labels))
+        if n > MANY or not is_text:
+            example = labels[broken][0]
+            raise ValueError(f"target: expected classes, got {n} different numbers such as {example}")
 
 
 def explained(simulation: Simulation) -> str:
