@@ -6,6 +6,7 @@ import copy
 import itertools
 
 import numpy as np
+import pandas
 import pytest
 import querist as qr
 import scipy.sparse
@@ -735,3 +736,15 @@ def test_the_learner_draws_its_rounds():
     rounds = list(learner.run(lambda indices, _: Y[indices], stop=qr.stop.MaxRounds(2)))
     lines = [line for axes in learner.plot().axes for line in axes.lines]
     assert any(line.get_xdata().tolist() == [each.n_labels for each in rounds] for line in lines)
+
+
+def test_rows_go_by_position_whatever_the_index_of_a_frame():
+    frame = pandas.DataFrame(X, index=np.arange(N)[::-1])
+    labels = {0: "cat", 30: "cow", 59: "dog"}
+    model = GaussianNB()
+    learner = qr.ActiveLearner(model, frame, labels=labels)
+    learner.fit()
+    expected = GaussianNB().fit(X[[0, 30, 59]], list(labels.values()))
+    assert model.theta_.tolist() == expected.theta_.tolist()
+    plain = qr.ActiveLearner(GaussianNB(), X, labels=labels)
+    assert learner.ask().indices.tolist() == plain.ask().indices.tolist()

@@ -179,6 +179,7 @@ def test_an_answer_is_given_away_when_the_next_is_there(monkeypatch):
         (["s", "x"], "1 s  2 x"),
         ([1, "1"], "1  2 1"),
         ({"c": "cat", "d": "dog", "w": "dog"}, "c cat  d dog  w dog"),
+        ({"c": "cat", "x": qr.ABSTAIN}, "c cat  x abstain"),
     ],
 )
 def test_classes_have_keys(monkeypatch, capsys, classes, choices):

@@ -459,6 +459,15 @@ def test_curves_go_to_csv(simulation, tmp_path):
     assert len(rows) == 12
 
 
+def test_curves_are_a_frame(simulation, tmp_path):
+    simulation.to_csv(tmp_path / "curves.csv")
+    pd.testing.assert_frame_equal(simulation.frame(), pd.read_csv(tmp_path / "curves.csv"))
+
+
+def test_a_simulation_is_shown_in_a_line(simulation):
+    assert repr(simulation) == "Simulation('accuracy', random, margin; 2 seeds)"
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_curves_are_drawn(simulation, tmp_path, suffix):
     path = tmp_path / f"curves.{suffix}"

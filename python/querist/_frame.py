@@ -1,4 +1,4 @@
-"""The rounds of a campaign as a table."""
+"""The rounds of a campaign, and the curves of a simulation, as a table."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ FACTS = (
 
 def frame(history: Sequence[Round]) -> Any:
     """Give a pandas data frame with a row for each round."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError("frame needs the extra \"frame\": pip install 'querist[frame]'") from error
     facts = [
         {"n_items": len(round), **{name: getattr(round, name) for name in FACTS}, **round.metrics}
         for round in history
     ]
-    return pandas.DataFrame(facts, columns=None if facts else ["n_items", *FACTS])
+    return data_frame(facts, None if facts else ["n_items", *FACTS])
+
+
+def data_frame(rows: Sequence[Any], columns: Sequence[str] | None) -> Any:
+    """Give rows as a pandas data frame."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("frame needs the extra \"frame\": pip install 'querist[frame]'") from error
+    return pandas.DataFrame(rows, columns=columns)

@@ -59,7 +59,7 @@ class Prompt:
     picture 4.png
     [2/2]  1 cat  2 dog  s skip  u undo  q quit > s
     17 dog
-    4 ABSTAIN
+    4 abstain
     """
 
     def __init__(

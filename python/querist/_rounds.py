@@ -53,6 +53,9 @@ class Abstain(enum.Enum):
     def __repr__(self) -> str:
         return self.name
 
+    def __str__(self) -> str:
+        return self.value
+
 
 ABSTAIN: Final = Abstain.ABSTAIN
 """The answer of an oracle that does not know: no label, and the item is not asked again."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._frame import data_frame
 from querist._table import table
 
 Floats = NDArray[np.float64]
@@ -103,6 +104,9 @@ class Simulation:
     metric: str
     curves: tuple[Curve, ...]
     full: Mapping[int, float]
+
+    def __repr__(self) -> str:
+        return f"Simulation({self.metric!r}, {', '.join(self.strategies)}; {len(self.full)} seeds)"
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -208,11 +212,18 @@ class Simulation:
         import csv
 
         with open(path, "w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["strategy", "seed", "n_labels", self.metric, f"full_data_{self.metric}"])
-            for curve in self.curves:
-                for n, value in zip(curve.n_labels.tolist(), curve.values.tolist(), strict=True):
-                    rows.writerow([curve.strategy, curve.seed, n, value, self.full[curve.seed]])
+            csv.writer(file, lineterminator="\n").writerows(self._lines())
+
+    def frame(self) -> Any:
+        """Give the lines of `to_csv` as a pandas data frame.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed: `pip install 'querist[frame]'`.
+        """
+        header, *rows = self._lines()
+        return data_frame(rows, header)
 
     def plot(self, path: str | os.PathLike[str], *, title: str = "") -> None:
         """Draw median and quartiles of each strategy, and the full-data metric; needs matplotlib.
@@ -222,6 +233,12 @@ class Simulation:
         from querist._plot import simulation_figure
 
         simulation_figure(self, title).savefig(Path(path))
+
+    def _lines(self) -> Iterator[Sequence[Any]]:
+        yield ["strategy", "seed", "n_labels", self.metric, f"full_data_{self.metric}"]
+        for curve in self.curves:
+            for n, value in zip(curve.n_labels.tolist(), curve.values.tolist(), strict=True):
+                yield [curve.strategy, curve.seed, n, value, self.full[curve.seed]]
 
     def _needed(self, curve: Curve, share: float) -> float:
         full = self.full[curve.seed]

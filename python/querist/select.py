@@ -1,4 +1,4 @@
-"""Selection: which rows to label next. Every function returns `querist.Picks`."""
+"""Selection: which rows to label next, as `querist.Picks`; `coverage`: which pick stands for each row."""
 
 from __future__ import annotations
 
