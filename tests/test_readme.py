@@ -10,14 +10,12 @@ from threadpoolctl import threadpool_limits
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_examples_run_as_pasted(tmp_path, monkeypatch):
+def test_the_example_runs_as_pasted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    examples = re.findall(
+    (example,) = re.findall(
         r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
-    assert len(examples) == 2
     with threadpool_limits(1):
-        for example in examples:
-            exec(compile(example, README.name, "exec"), names := {})
+        exec(compile(example, README.name, "exec"), names := {})
     names["learner"].close()
-    assert names["learner"].n_labels >= 50
+    assert names["learner"].n_labels > 50
