@@ -348,6 +348,70 @@ def test_columns_are_those_of_the_classes():
         qr.ActiveLearner(Wide(), X, labels=KNOWN).ask()
 
 
+class Net:
+    """A wrapped net: it learns by `fit`, and is called for as many columns as it was built with."""
+
+    def __init__(self, members=0):
+        self.members, self.seen = members, []
+
+    def fit(self, X, y):
+        self.seen.append(y.tolist())
+        self.model = GaussianNB().fit(X, y)
+
+    def __call__(self, X):
+        proba = np.zeros((len(X), 4))
+        proba[:, self.model.classes_] = self.model.predict_proba(X)
+        return np.stack([proba] * self.members) if self.members else proba
+
+
+class TestCallables:
+    """What has `fit` and is called for its probabilities."""
+
+    NUMBERS = {row: row // 20 for row in KNOWN}  # noqa: RUF012
+
+    @pytest.mark.parametrize("members", [0, 3])
+    def test_it_is_fitted(self, members):
+        net = Net(members)
+        learner = qr.ActiveLearner(net, X, seed=0, validation=(X, np.repeat([0, 1, 2], 20)), batch_size=20)
+        assert np.isnan(learner.ask().scores).all()  # cold
+        first = next(learner.run(lambda indices, _: indices // 20))
+        assert net.seen == [[learner.labels[row] for row in sorted(learner.labels)]]
+        assert learner.ask().indices.tolist() == best(
+            qr.margin(net(X).reshape(-1, N, 4)[0]), learner.labels, 20
+        )
+        truth = net.model.score(X, np.repeat([0, 1, 2], 20))
+        assert first.metrics == {"accuracy": truth}
+
+    def test_its_columns_are_its_classes_or_else_0_1_2(self):
+        learner = qr.ActiveLearner(Net(), X, labels=self.NUMBERS | {59: 3, 58: 3}, batch_size=1)
+        assert learner.ask().reasons[0]["predicted"] in range(4)
+        learner = qr.ActiveLearner(Net(), X, labels={1: 1, 20: 2, 2: 1, 21: 2})  # two of its four columns
+        assert len(learner.ask()) == 10
+
+        class Named(Net):
+            def fit(self, X, y):
+                self.classes_ = ["cat", "cow", "dog", "emu"]
+                super().fit(X, np.array([self.classes_.index(label) for label in y]))
+
+        learner = qr.ActiveLearner(Named(), X, labels=KNOWN, validation=(X, Y), batch_size=1)
+        first = next(learner.run(lambda indices, _: Y[indices]))
+        assert set(first.predicted_shares) == {"cat", "cow", "dog", "emu"}
+        assert first.metrics["accuracy"] == learner.model.model.score(X, np.repeat([0, 1, 2], 20))
+
+    def test_predict_proba_comes_first(self):
+        class Both(GaussianNB):
+            def __call__(self, _):
+                raise AssertionError
+
+        assert len(qr.ActiveLearner(Both(), X, labels=KNOWN).ask()) == 10
+
+    def test_without_its_fit_it_stays_as_it_is(self):
+        net = Net()
+        net.fit(X[::20], np.arange(3))
+        qr.ActiveLearner(net.__call__, X, labels=self.NUMBERS).ask()
+        assert len(net.seen) == 1
+
+
 class TestRegressors:
     @pytest.mark.parametrize(
         "model",

@@ -59,8 +59,9 @@ class CheckedModel:
         gives_proba = hasattr(model, "predict_proba") or hasattr(methods, "predict_proba")
         self.classifies = hasattr(model, "fit") and gives_proba
         self.regresses = hasattr(model, "fit") and hasattr(methods, "predict") and not gives_proba
-        self.trainable = self.classifies or self.regresses
-        if self.trainable:
+        # What has `fit` is fitted, also a net that is called for its probabilities.
+        self.trainable = self.classifies or self.regresses or (hasattr(model, "fit") and callable(model))
+        if self.classifies or self.regresses:
             self.name = f"{prefix}{kind}.predict{'_proba' if self.classifies else ''}"
         elif callable(model):
             self.name = prefix + getattr(model, "__name__", kind)
@@ -78,7 +79,11 @@ class CheckedModel:
         return len(labelled.by_row) < 2 if self.regresses else not labelled.differ()
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
-        """Fit a trainable model, in place; a function stays as it is."""
+        """Fit a trainable model, in place; a function stays as it is.
+
+        What is called has as many columns as it was built with, whatever the labels: without `classes_` they
+        are 0, 1, 2 and so on, as those of a function.
+        """
         if self.trainable:
             try:
                 self.model.fit(X, y)
@@ -86,9 +91,10 @@ class CheckedModel:
                 kinds = sorted({type(label).__name__ for label in y.tolist()})
                 error.add_note(f"{self.name}: fitted on {len(y)} labels of the kinds {kinds}")
                 raise
-        if self.classifies:
-            has_classes = hasattr(self.model, "classes_")
-            self.classes = label_array(self.model.classes_) if has_classes else np.unique(y)
+            if hasattr(self.model, "classes_"):
+                self.classes = label_array(self.model.classes_)
+            elif self.classifies:
+                self.classes = np.unique(y)
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
         """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""
@@ -181,7 +187,7 @@ class CheckedModel:
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
         proba = consensus(as_array(self.proba(X, len(truth)), self.name))
-        # A function has no classes: its columns are taken for the labels 0, 1, 2, ...
+        # What is called may have no classes: its columns are taken for the labels 0, 1, 2, ...
         classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
         _check_kind(truth, classes)
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))

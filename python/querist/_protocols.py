@@ -44,7 +44,7 @@ class Regressor(Protocol):
 
 
 Model: TypeAlias = Classifier | Regressor | Callable[[Any], Any] | Sequence[Any]
-"""A model, a list of them, or a function from X to (n, c) or (m, n, c) probabilities, never fitted."""
+"""A model, a list of them, or a callable from X to (n, c) or (m, n, c) probabilities."""
 
 ScoreFunction: TypeAlias = Callable[[Any], Any]
 """From (n, c) or (m, n, c) probabilities to (n,) scores, larger means ask first."""
