@@ -308,6 +308,38 @@ class TestCommittees:
             with pytest.raises(error, match=message):
                 qr.ActiveLearner(model, X, **how)
 
+    @pytest.mark.parametrize("score", ["bald", "vote_entropy", "entropy"])
+    def test_predict_proba_may_give_the_members(self, score):
+        class Dropout(GaussianNB):
+            def predict_proba(self, X):
+                proba = super().predict_proba(X)
+                drawn = [np.random.default_rng(draw).dirichlet(np.ones(3), len(X)) for draw in range(4)]
+                return np.stack([(proba + one) / 2 for one in drawn])
+
+        class Deep(Dropout):
+            def fit(self, X, y):
+                self.estimators_ = [object()] * 4  # nets, which are no models by themselves
+                return super().fit(X, y)
+
+        for model in (Dropout(), Deep(), make_pipeline(StandardScaler(), Dropout())):
+            learner = qr.ActiveLearner(model, X, score=score, labels=KNOWN, validation=(X, Y))
+            batch = learner.ask()
+            proba = model.predict_proba(X)
+            expected = (
+                qr.entropy(proba.mean(0))
+                if score == "entropy"
+                else qr.committee_scores(proba, [score])[score]
+            )
+            assert batch.indices.tolist() == best(expected, KNOWN)
+            learner.tell(batch, Y[batch.indices])
+            learner.fit()
+            truth = model.classes_[model.predict_proba(X).mean(0).argmax(1)]
+            assert learner.history[-1].metrics["accuracy"] == np.mean(truth == Y)
+
+    def test_a_model_alone_is_told_of_all_ways_to_a_committee(self):
+        with pytest.raises(TypeError, match=r"list of models, \(m, n, c\) prob.*or from a function of X"):
+            qr.ActiveLearner(GaussianNB(), X, score="bald")
+
     def test_what_may_become_one_is_let_through(self):
         class Mine(GaussianNB):
             pass

@@ -97,10 +97,10 @@ class CheckedModel:
                 self.classes = np.unique(y)
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
-        """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if a function gives them."""
+        """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if it has members."""
         self.check_proba()
         proba = self.model.predict_proba(X) if self.classifies else self.model(X)
-        proba = _checked(proba, n, self.name, functions=not self.classifies, least=least)
+        proba = _checked(proba, n, self.name, members=True, least=least)
         if self.classes is not None and np.shape(proba)[-1] != len(self.classes):
             raise ValueError(
                 f"{self.name}: expected {len(self.classes)} columns, one for each class that it was fitted "
@@ -110,20 +110,23 @@ class CheckedModel:
 
     def members(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (m, n, c) probabilities of the members of an ensemble, columns as in `classes`."""
-        if not self.trainable:
+        ensemble = self._ensemble(X, "predict_proba") if self.classifies else []
+        if not ensemble:
             proba = as_array(self.proba(X, n), self.name)
+            if proba.ndim == 2 and self.classifies:
+                raise TypeError(self._no_members())
             if proba.ndim == 2:
                 raise ValueError(
                     f"{self.name}: expected an array of shape (m, {n}, c) for a score of a committee, "
                     f"got shape {proba.shape}"
                 )
             return proba
-        ensemble, classes = self._ensemble(X, "predict_proba"), cast(Any, self.classes).tolist()
+        classes = cast(Any, self.classes).tolist()
         places = self._places([member for member, _ in ensemble], classes)
         parts = []
         for at, (member, rows) in enumerate(ensemble):
             name = f"{self.name}: member {at}"
-            part = as_array(_checked(member.predict_proba(rows), n, name, functions=False, least=1), name)
+            part = as_array(_checked(member.predict_proba(rows), n, name, members=False, least=1), name)
             parts.append(aligned(part, places[at], len(classes), name))
         return np.stack(parts)
 
@@ -140,7 +143,7 @@ class CheckedModel:
 
     def check_members(self) -> None:
         """Raise if this is known never to have members; what a function gives is known when it is called."""
-        if self.trainable and not _may_have_members(self.model):
+        if self.classifies and not (_may_have_members(self.model) or _ends_in_another(self.model)):
             raise TypeError(self._no_members())
 
     def check_variance(self) -> None:
@@ -153,10 +156,10 @@ class CheckedModel:
     def variance(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (n,) predictive variances of a regressor, or those between the members of an ensemble."""
         self.check_variance()
-        if getattr(self.model, "estimators_", None) is not None:
+        if ensemble := self._ensemble(X, "predict"):
             values = [
                 _column(member.predict(rows), n, f"{self.name}: member {at}")
-                for at, (member, rows) in enumerate(self._ensemble(X, "predict"))
+                for at, (member, rows) in enumerate(ensemble)
             ]
             return ensemble_variance(np.stack(values), member_axis=0)
         try:
@@ -193,14 +196,14 @@ class CheckedModel:
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
 
     def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:
-        """Give the fitted members of a forest or of bagging, each with the columns of `X` that it sees."""
+        """Give the fitted members of a forest or of bagging, each with its columns of `X`; or nothing."""
         members = getattr(self.model, "estimators_", None)
         if not (
             members is not None
             and _may_have_members(self.model)
             and all(hasattr(member, method) for member in members)
         ):
-            raise TypeError(self._no_members() if self.classifies else self._no_variance())
+            return []
         # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
         rows = np.asarray(X) if hasattr(X, "columns") else X
         columns = getattr(self.model, "estimators_features_", None)
@@ -220,8 +223,9 @@ class CheckedModel:
 
     def _no_members(self) -> str:
         return (
-            f"{self.name}: a score of a committee needs a list of models, a forest or a bagging ensemble, "
-            f"in which each member tells all classes apart, got {type(self.model).__name__}"
+            f"{self.name}: a score of a committee needs a list of models, (m, n, c) probabilities of m "
+            "members from predict_proba or from a function of X in its place, or a forest or a bagging "
+            f"ensemble in which each member tells all classes apart, got {type(self.model).__name__}"
         )
 
     def _no_variance(self) -> str:
@@ -246,6 +250,12 @@ def _may_have_members(model: Any) -> bool:
     if hasattr(model, "estimators_") or type(model).__module__.partition(".")[0] != "sklearn":
         return True
     return any("estimator" in name for name in model.get_params(deep=False))
+
+
+def _ends_in_another(model: Any) -> bool:
+    """Tell a pipeline whose last step is none of scikit-learn's own, and may have members."""
+    steps: Any = getattr(model, "steps", None)
+    return bool(steps) and type(steps[-1][1]).__module__.partition(".")[0] != "sklearn"
 
 
 def _may_take(function: Callable[..., Any], keyword: str) -> bool:
@@ -376,18 +386,18 @@ def _column(values: Any, n: int, name: str) -> NDArray[Any]:
     return array.astype(np.float64, copy=False)
 
 
-def _checked(proba: Any, n: int, name: str, *, functions: bool, least: int) -> Any:
+def _checked(proba: Any, n: int, name: str, *, members: bool, least: int) -> Any:
     try:
         shape = tuple(np.shape(proba))
     except ValueError as error:
         raise ValueError(
             f"{name}: expected an array of shape ({n}, c), got rows of different lengths"
         ) from error
-    dimensions = (2, 3) if functions else (2,)
+    dimensions = (2, 3) if members else (2,)
     if len(shape) not in dimensions or shape[-2] != n or shape[-1] < least:
-        members = f" (or (m, {n}, c))" if functions else ""
+        or_more = f" (or (m, {n}, c))" if members else ""
         raise ValueError(
-            f"{name}: expected an array of shape ({n}, c){members}, for each row of X the "
+            f"{name}: expected an array of shape ({n}, c){or_more}, for each row of X the "
             f"probabilities of c >= {least} classes, got {type(proba).__name__} of shape {shape}"
         )
     return proba
