@@ -95,7 +95,9 @@ def test_an_error_of_a_fit_tells_the_kinds_of_labels():
     learner._model.model.fit = _fails
     with pytest.raises(RuntimeError, match="of its own") as raised:
         learner.fit()
-    assert raised.value.__notes__ == ["GaussianNB.predict_proba: fitted on 6 labels of the kinds ['str']"]
+    of_kinds, of_cold_start = raised.value.__notes__
+    assert of_kinds == "GaussianNB.predict_proba: fitted on 6 labels of the kinds ['str']"
+    assert of_cold_start.endswith('warm_at={"labels": m, "per_class": r}) makes the cold start longer')
 
 
 def _fails(X, y):

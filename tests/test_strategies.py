@@ -9,6 +9,7 @@ import pytest
 import querist as qr
 from querist._strategies import PRESETS, SELECTIONS
 from scipy import sparse
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
@@ -417,6 +418,72 @@ class TestColdStart:
 
     def test_a_strategy_without_a_model_does_not_wait(self):
         same(asked(GaussianNB(), labels={4: 0}, strategy="core_set"), qr.select.k_center(X, 8, labeled=[4]))
+
+    def test_it_is_as_long_as_the_labels_in_hand_are_to_be_many(self):
+        fits = []
+
+        class Watched(GaussianNB):
+            def fit(self, X, y):
+                fits.append(len(y))
+                return super().fit(X, y)
+
+        learner = qr.ActiveLearner(Watched(), X, batch_size=5, warm_at={"labels": 18}, seed=0)
+        rounds = list(learner.run(lambda indices, _: indices % 3, stop=qr.stop.MaxRounds(6)))
+        assert fits == [20, 25, 30]
+        assert [np.isnan(round.uncertainty) for round in rounds] == [True] * 4 + [False] * 2
+
+    def test_a_model_that_needs_some_of_each_class_is_never_stuck(self):
+        rare = [5, 17, 40]  # a class that turns up one label at a time
+
+        def label(indices, _rows):
+            return [2 if row in rare else row % 2 for row in indices.tolist()]
+
+        def learner(**options):
+            model = CalibratedClassifierCV(GaussianNB(), cv=3)
+            return qr.ActiveLearner(model, X, batch_size=1, seed=0, **options)
+
+        with pytest.raises(ValueError, match="for at least one class") as raised:
+            list(learner().run(label))
+        assert raised.value.__notes__[-1].startswith("warm_at: ")
+        patient = learner(warm_at={"per_class": 3})
+        known = []
+        for round in patient.run(label):
+            counts = np.bincount([*patient.labels.values()], minlength=3)
+            known.append(list(getattr(patient.model, "classes_", [])))
+            assert known[-1] == (np.flatnonzero(counts >= 3).tolist() if sum(counts >= 3) > 1 else [])
+            assert np.isnan(round.uncertainty) == (not [[], *known][-2])
+        assert known[0] == []
+        assert [0, 1] in known
+        assert known[-1] == [0, 1, 2]
+
+    @pytest.mark.parametrize(
+        ("model", "warm_at", "error", "message"),
+        [
+            (
+                GaussianNB(),
+                {},
+                ValueError,
+                'warm_at: expected {"labels": m}, {"per_class": r} or both, got {}',
+            ),
+            (GaussianNB(), 40, ValueError, "warm_at: expected .* or both, got 40"),
+            (
+                GaussianNB(),
+                {"per_class": 0},
+                ValueError,
+                r"warm_at\['per_class'\]: expected at least 1, got 0",
+            ),
+            (GaussianNB(), {"labels": 51}, ValueError, "warm_at.*: expected at most the 50 rows.*, got 51"),
+            (
+                LinearRegression(),
+                {"per_class": 2},
+                TypeError,
+                "that gives probabilities, got LinearRegression",
+            ),
+        ],
+    )
+    def test_what_says_no_length_is_named(self, model, warm_at, error, message):
+        with pytest.raises(error, match=message):
+            asked(model, warm_at=warm_at, strategy="core_set")
 
     @pytest.mark.parametrize(
         ("options", "message"),

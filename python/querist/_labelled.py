@@ -56,8 +56,10 @@ class Labelled:
         """Give the labelled rows in ascending order."""
         return np.flatnonzero(self._place_of_row >= 0).astype(np.int64, copy=False)
 
-    def arrays(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    def arrays(self, least: int = 1) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Give the labelled rows in ascending order, and their labels as one array to fit a model on.
+
+        Rows of a class that has fewer than `least` are left out.
 
         Raises
         ------
@@ -74,6 +76,10 @@ class Labelled:
             elif known:
                 array = label_array(self._classes)
             self._array = array
+        if least > 1:
+            sizes = self.sizes()
+            enough = np.array([sizes[label] >= least for label in self._classes])
+            rows = rows[enough.take(self._place_of_row.take(rows))]
         return rows, self._array.take(self._place_of_row.take(rows), axis=0)
 
     def _drop(self, place: int) -> None:

@@ -37,6 +37,7 @@ from querist._protocols import (
     Score,
     StopRule,
     Validation,
+    WarmAt,
 )
 from querist._quota import Quota, quota_setting
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
@@ -103,6 +104,11 @@ class ActiveLearner:
     cold : {"random", "diverse"}, default "random"
         How to pick before the first fit, if the strategy needs the model: at random, or the rows farthest
         from each other by their features.
+    warm_at : mapping, optional
+        What the first fit needs, for models that need more than two labels: `{"labels": 40}` in hand, or
+        `{"per_class": 3}` of two classes at least, or both. Until then it is cold. A class with fewer than
+        `per_class` labels is left out of each fit, so that one found late stops nothing: the model does not
+        know of it until it has as many.
     groups : (n,) array of int or str, optional
         The group of each row. In a random cold start those with the fewest answers are asked about first.
     quota : int, float or mapping, optional
@@ -151,11 +157,11 @@ class ActiveLearner:
 
     Notes
     -----
-    Until two classes are labelled (two numbers, for a regressor) there is nothing to fit: in this
-    cold start picks are as `cold` says, but for a strategy that asks no model. A callable model has no cold
-    start. The model sees labels in pool order, so the order of the answers does not matter. What is random in
-    a batch follows from the seed and the number of the batch alone. A learner is not safe to share by
-    threads.
+    Until two classes are labelled (two numbers, for a regressor), or as much as `warm_at` says, there is
+    nothing to fit: in this cold start picks are as `cold` says, but for a strategy that asks no model. A
+    callable model has no cold start. The model sees labels in pool order, so the order of the answers does
+    not matter. What is random in a batch follows from the seed and the number of the batch alone. A learner
+    is not safe to share by threads.
 
     References
     ----------
@@ -190,6 +196,7 @@ class ActiveLearner:
         embed: Embed | None = None,
         epsilon: float = 0.0,
         cold: Cold = "random",
+        warm_at: WarmAt | None = None,
         groups: ArrayLike | None = None,
         quota: Quota | None = None,
         chunk: int | None = None,
@@ -207,10 +214,12 @@ class ActiveLearner:
         if not isinstance(seed, np.random.Generator):
             drawn_seed(seed)  # or an error
         self.seed = secrets.randbits(64) if seed is None else seed
+        self._training = Training(self._model, self._pool, retrain=retrain, warm_at=warm_at)
         self._picker = Picker(
             self._model,
             self._pool,
             Features(self._pool, embed),
+            self._training,
             recipe=Recipe(score, density, select),
             strategy=strategy,
             epsilon=epsilon,
@@ -220,7 +229,6 @@ class ActiveLearner:
             root=int(np.random.default_rng(self.seed).integers(2**63)),
         )
         self._validation = checked_validation(validation)
-        self._training = Training(self._model, self._pool, retrain)
         self._lease = None if lease is None else finite(lease, "lease", least="above 0")
         self._callbacks = Callbacks(callbacks)
         self.batch_size = positive(batch_size, "batch_size", "item")
@@ -239,6 +247,7 @@ class ActiveLearner:
             "embed": embed,
             "epsilon": float(epsilon),
             "cold": cold,
+            "warm_at": dict(self._training.warm_at) or None,  # as in a journal from before there was one
             "groups": None if self._picker.groups is None else self._picker.groups.places,
             "quota": quota_setting(quota),
             "chunk": None if chunk is None else int(chunk),

@@ -24,6 +24,7 @@ from querist._reasons import Reason, Reasons, reasons
 from querist._rounds import Batch, PoolExhausted, ticket_of
 from querist._settings import pool_mark
 from querist._strategies import Cold, Pick, Recipe, Strategy, named_recipe
+from querist._training import Training
 
 
 class Picker:
@@ -34,6 +35,7 @@ class Picker:
         model: CheckedModel,
         pool: Pool,
         features: Features,
+        training: Training,
         *,
         recipe: Recipe,
         strategy: Strategy | None,
@@ -45,7 +47,7 @@ class Picker:
     ) -> None:
         self.root = root  # of all random numbers
         self.groups = None if groups is None else numbered(groups, len(pool))
-        self._model, self._pool, self._features = model, pool, features
+        self._model, self._pool, self._features, self._training = model, pool, features, training
         self._quota = quota
         self._limits(1)  # or an error
         self._recipe = named_recipe("random", recipe) if recipe.score == "random" else recipe
@@ -79,7 +81,7 @@ class Picker:
             campaign.labelled,
             self.root,
             campaign.free(),
-            self._model.is_cold(campaign.labelled),
+            self._training.is_cold(campaign),
             self._cold,
             self.groups,
         )

@@ -63,3 +63,6 @@ Validation: TypeAlias = tuple[Any, Any] | Callable[[Any], Mapping[str, float]]
 
 Retrain: TypeAlias = Mapping[Literal["rounds", "labels"], int]
 """How much must be new before the model is fitted again; what is reached first decides."""
+
+WarmAt: TypeAlias = Mapping[Literal["labels", "per_class"], int]
+"""How much must be in hand before the model is fitted: labels in all, and of each class it is to know."""
