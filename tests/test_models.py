@@ -516,6 +516,16 @@ class TestRegressors:
         with pytest.raises(TypeError, match=r'GaussianNB\.predict_proba: the score "variance" is for'):
             qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, score="variance").ask()
 
+    def test_what_has_classes_but_no_probabilities_has_an_accuracy(self):
+        def metrics(model, truth):
+            learner = qr.ActiveLearner(model, X, labels=KNOWN, strategy="core_set", validation=(X, truth))
+            return next(learner.run(lambda indices, _: Y[indices])).metrics
+
+        model = SVC()
+        assert metrics(model, Y) == {"accuracy": model.score(X, Y)}
+        with pytest.raises(ValueError, match=r"validation: expected labels that are text.* got numbers"):
+            metrics(SVC(), np.arange(N))
+
 
 class TestChunks:
     @staticmethod

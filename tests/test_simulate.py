@@ -18,10 +18,12 @@ from querist._simulate import _check_classes, _held_out
 from querist._simulation import Curve, Simulation
 from scipy import sparse, stats
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import BayesianRidge
 from sklearn.metrics import f1_score, get_scorer
 from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC
 
 X, Y = load_iris(return_X_y=True)
 
@@ -47,15 +49,18 @@ def test_a_curve_is_that_of_a_learner_on_the_same_split():
     (ours,) = simulation.curves
     held_out = _held_out(Y.tolist(), 0.3, np.random.default_rng(5))
     validation = X[held_out], Y[held_out]
+    rows = np.random.default_rng([5, 1]).permutation(np.count_nonzero(~held_out))[:7]
+    labels = dict(zip(rows.tolist(), Y[~held_out][rows].tolist(), strict=True))
     learner = qr.ActiveLearner(
-        GaussianNB(), X[~held_out], score="margin", batch_size=7, validation=validation, seed=5
+        GaussianNB(), X[~held_out], score="margin", batch_size=7, validation=validation, seed=5, labels=labels
     )
     rounds = [
         (round.n_labels, round.metrics["accuracy"])
         for round in learner.run(qr.oracle.Known(Y[~held_out]))
         if round.metrics
     ]
-    assert list(zip(ours.n_labels.tolist(), ours.values.tolist(), strict=True)) == rounds
+    start = GaussianNB().fit(X[~held_out][sorted(rows)], Y[~held_out][sorted(rows)]).score(*validation)
+    assert list(zip(ours.n_labels.tolist(), ours.values.tolist(), strict=True)) == [(7, start), *rounds]
     assert ours.n_labels[-1] == np.count_nonzero(~held_out)
     whole = GaussianNB().fit(X[~held_out], Y[~held_out]).score(*validation)
     assert simulation.full == {5: whole}
@@ -110,11 +115,71 @@ def test_labels_may_be_text():
     )
 
 
-def test_all_strategies_begin_alike():
-    simulation = qr.simulate(GaussianNB(), X, Y, seeds=3, max_labels=20)
+def test_all_strategies_begin_with_the_same_labels():
+    seen = []
+
+    class Watched(GaussianNB):
+        def fit(self, rows, y):
+            seen[-1].append(sorted(map(tuple, rows.tolist())))
+            return super().fit(rows, y)
+
+    class Begin:
+        def __deepcopy__(self, _):  # for each run
+            seen.append([])
+            return Watched()
+
+        fit = predict_proba = Watched.fit
+
+    strategies = {
+        **{name: name for name in ("random", "margin", "core_set", "facility_location", "badge")},
+        "diverse": {"cold": "diverse"},
+        "fine": {"batch_size": 1},
+        "late": {"strategy": "max_herding", "warm_at": {"labels": 21}},
+    }
+    simulation = qr.simulate(Begin(), X, Y, strategies=strategies, seeds=3, batch_size=7, max_labels=30)
+    runs = seen[3:]  # the first have seen the whole pool
     for seed in range(3):
-        starts = [each.values[0] for each in simulation.curves if each.seed == seed]
-        assert len(set(starts)) == 1
+        starts = [run[0] for run in runs[seed::3]]
+        late = starts.pop()
+        assert len(late) == 21
+        assert starts.count(starts[0]) == len(starts)
+        assert len(starts[0]) == 7
+        assert set(starts[0]) <= set(late)
+        begins = [(curve.n_labels[0], curve.values[0]) for curve in simulation.curves if curve.seed == seed]
+        assert len(set(begins[:-1])) == 1
+    assert runs[0][1] != runs[3][1]
+
+
+def test_a_start_of_one_class_goes_on():
+    rare = np.where(np.arange(len(X)) % 15, "common", "rare")
+    simulation = qr.simulate(GaussianNB(), X, rare, strategies=["core_set"], seeds=9, batch_size=2)
+    starts = [curve.n_labels[0] for curve in simulation.curves]
+    assert min(starts) >= 2
+    assert len(set(starts)) > 2
+    assert all(start % 2 == 0 for start in starts)
+
+
+@pytest.mark.parametrize("names", [None, ["setosa", "versicolor", "virginica"]])
+def test_a_classifier_without_predict_proba_has_an_accuracy(names):
+    y = Y if names is None else np.array(names)[Y]
+    simulation = qr.simulate(LinearSVC(), X, y, strategies=["random", "core_set"], seeds=2, max_labels=40)
+    assert simulation.metric == "accuracy"
+    held_out = _held_out([0] * len(y), 0.3, np.random.default_rng(1))
+    assert simulation.full[1] == LinearSVC().fit(X[~held_out], y[~held_out]).score(X[held_out], y[held_out])
+
+
+def test_a_regressor_has_r2():
+    rows, y = load_diabetes(return_X_y=True)
+    arguments = {"strategies": ["random", "variance"], "seeds": 2, "max_labels": 60}
+    simulation = qr.simulate(BayesianRidge(), rows, y, **arguments)
+    assert simulation.metric == "r2"
+    held_out = _held_out([0] * len(y), 0.3, np.random.default_rng(1))
+    assert np.count_nonzero(held_out) == round(0.3 * len(y))
+    fitted = BayesianRidge().fit(rows[~held_out], y[~held_out])
+    assert simulation.full[1] == pytest.approx(fitted.score(rows[held_out], y[held_out]))
+    assert same(simulation, qr.simulate(BayesianRidge(), rows, y, metric="r2", **arguments))
+    with pytest.raises(ValueError, match=r"metric: expected 'r2', which this model has, .*, got 'accuracy'"):
+        qr.simulate(BayesianRidge(), rows, y, metric="accuracy", **arguments)
 
 
 def test_a_metric_of_ones_own():
@@ -252,7 +317,9 @@ def test_margin_saves_labels_on_digits():
         ({"seeds": -1}, "seeds: expected at least 1 or the seeds, got -1"),
         ({"seeds": [0, -2]}, "seed: expected an integer from 0 .* got -2"),
         ({"max_labels": 0}, "max_labels: expected at least 1, got 0"),
-        ({"metric": "f1"}, "metric: expected 'accuracy' or a function of model, X and y, got 'f1'"),
+        ({"metric": "r2"}, "metric: expected 'accuracy', which this model has, or a function .*, got 'r2'"),
+        ({"strategies": {"a": {"labels": {}}}}, r"strategies\['a'\]: labels is what simulate sets itself"),
+        ({"metric": "f1"}, r"metric: expected one of \('accuracy', 'r2'\) or a function of .*, got 'f1'"),
         ({"strategies": {"a": {"seed": 3}}}, r"strategies\['a'\]: seed is what simulate sets itself"),
         ({"strategies": {"a": {"X": X}}}, r"strategies\['a'\]: X is what simulate sets itself"),
         ({"strategies": {"a": {"labels": {0: 0}}}}, r"strategies\['a'\]: labels is by rows of the pool, and"),
@@ -557,7 +624,7 @@ def test_curves_that_share_one_number_of_labels_have_the_height_there():
 
 def test_a_run_that_never_sees_two_classes_is_named():
     rare = np.where(np.arange(len(X)) < 5, "rare", "common")
-    with pytest.raises(ValueError, match="random: expected labels of two classes by label 4, got one"):
+    with pytest.raises(ValueError, match=r"random: expected labels of two classes.* by label 4, got fewer"):
         qr.simulate(GaussianNB(), X, rare, strategies=["random"], seeds=1, batch_size=2, max_labels=4)
 
 

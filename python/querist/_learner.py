@@ -121,8 +121,8 @@ class ActiveLearner:
     batch_size : int, default 10
         Items in a batch. A plain attribute: it may change between batches.
     validation : (X, y) or callable, optional
-        Gives `Round.metrics` after each fit: rows and true labels for the accuracy, or a
-        function from `model` to a dict of metrics.
+        Gives `Round.metrics` after each fit: rows and true labels for the accuracy, of a
+        regressor R²; or a function from `model` to a dict of metrics.
     cost : (n,) array, optional
         What it costs to ask about each row, for `Round.cost`; by default 1 each.
     retrain : mapping, optional

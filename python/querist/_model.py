@@ -173,10 +173,10 @@ class CheckedModel:
         return _column(self.model.predict(X), n, self.name)
 
     def metrics(self, validation: Validation) -> Mapping[str, float]:
-        """Give what `validation` measures: its own metrics, or the accuracy or R² on its rows."""
+        """Give what `validation` measures: its own metrics; or on its rows the accuracy, of numbers R²."""
         if not callable(validation):
             X, y = validation
-            if not self.regresses:
+            if not self.regresses or self.classes is not None:
                 return {"accuracy": self._accuracy(X, y)}
             values = self.values(X, len(y))
             _check_kind(y, values)
@@ -189,6 +189,10 @@ class CheckedModel:
         return {name: _metric(name, value) for name, value in metrics.items()}
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
+        if self.regresses:  # a classifier without predict_proba, such as LinearSVC
+            labels = label_array(self.model.predict(X)).reshape(len(truth))
+            _check_kind(truth, labels)
+            return float(np.mean(labels == truth))
         proba = consensus(as_array(self.proba(X, len(truth)), self.name))
         # What is called may have no classes: its columns are taken for the labels 0, 1, 2, ...
         classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
@@ -286,6 +290,8 @@ class Committee(CheckedModel):
         """Fit those that can be, in place."""
         for member in self._members:
             member.fit(X, y)
+        if self.regresses:
+            return
         seen = [member.classes for member in self._members if member.classes is not None]
         self.classes = np.unique(np.concatenate(seen)) if seen else None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from querist._answers import plain_labels
 from querist._arguments import finite, finite_weights, number, positive
 from querist._config import get_num_threads, set_num_threads
 from querist._features import Features
+from querist._labelled import label_array
 from querist._learner import ActiveLearner
 from querist._model import checked_model
 from querist._pool import Pool
@@ -34,7 +35,7 @@ from querist.oracle import Known
 
 Metric: TypeAlias = Callable[[Any, Any, Any], float]
 
-METRIC: Final = "accuracy"  # the name in a round's metrics, for a caller's own metric too
+METRICS = ("accuracy", "r2")  # those of a validation of rows and labels
 
 # Arguments of a learner that a strategy cannot have here, and why.
 REFUSED: Final = {
@@ -53,7 +54,7 @@ def simulate(
     strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]] = ("random", "margin", "entropy"),
     seeds: int | Iterable[int] = 10,
     test_size: float = 0.3,
-    metric: Literal["accuracy"] | Metric = "accuracy",
+    metric: Literal["accuracy", "r2"] | Metric | None = None,
     batch_size: int = 10,
     growth: float = 0.0,
     max_labels: int | None = None,
@@ -62,12 +63,14 @@ def simulate(
 ) -> Simulation:
     """Run strategies against known labels, several times, and measure each round on rows held out.
 
-    For each seed the data are split anew into a pool and a test set, with the share of each class kept. All
-    strategies have the same split, and the same random rows until two classes are labelled.
+    For each seed the data are split anew into a pool and a test set, with the share of each class kept, or at
+    random for a model without `predict_proba`. All strategies have the same split and begin with the same
+    labels, where their curves begin: `batch_size` random rows, and as many again until the model can be
+    fitted. So a strategy is compared by what it adds, and `cold` has no say.
 
     Parameters
     ----------
-    model : object with fit and predict_proba
+    model : object with fit and predict_proba, or another that `ActiveLearner` takes
         Copied for each run, and never fitted itself. Give it its own seed if it draws random numbers.
     X : (n, ...) array, sparse matrix, data frame or sequence
         The rows.
@@ -82,9 +85,9 @@ def simulate(
         The seeds, or how many: 0, 1, 2 and so on.
     test_size : float, default 0.3
         The share of each class that is held out.
-    metric : "accuracy" or callable, default "accuracy"
-        Or a function from a fitted model, rows and labels to a number, larger for better, as are the
-        scorers of scikit-learn.
+    metric : "accuracy", "r2" or callable, optional
+        By default the accuracy, or R² for a regressor. Or a function from a fitted model, rows and labels to
+        a number, larger for better, as are the scorers of scikit-learn.
     batch_size : int, default 10
         Labels in a round, unless a strategy has its own.
     growth : float, default 0
@@ -143,14 +146,13 @@ def simulate(
     if not 0 < number(test_size, "test_size") < 1:
         raise ValueError(f"test_size: expected a share between 0 and 1, got {test_size}")
     finite(growth, "growth", least="0 or more")
-    _check_classes(labels, test_size)
+    if not checked_model(model).regresses:
+        _check_classes(labels, test_size)
     positive(n_jobs, "n_jobs")
     if max_labels is not None:
         positive(max_labels, "max_labels")
-    if not (callable(metric) or metric == METRIC):
-        raise ValueError(f"metric: expected {METRIC!r} or a function of model, X and y, got {metric!r}")
-    if metric == METRIC and (checked := checked_model(model)).regresses:
-        raise ValueError(f"metric: expected a function of model, X and y for {checked.name}, got {metric!r}")
+    if not (metric is None or callable(metric) or metric in METRICS):
+        raise ValueError(f"metric: expected one of {METRICS} or a function of model, X and y, got {metric!r}")
     named = {name: _of_all_rows(name, given, pool) for name, given in _named(strategies).items()}
     numbers = _numbers(seeds)
     for name, given in (("strategies", named), ("seeds", numbers)):
@@ -172,10 +174,11 @@ def simulate(
     whole = [(experiment.full, seed) for seed in numbers]
     runs = [(experiment.curve, seed, name, named[name]) for name in named for seed in numbers]
     results = _results([*whole, *runs], n_jobs=n_jobs, progress=progress)
+    full = results[: len(whole)]
     return Simulation(
-        metric if isinstance(metric, str) else getattr(metric, "__name__", "metric"),
+        next(iter(full[0])),
         tuple(results[len(whole) :]),
-        dict(zip(numbers, results, strict=False)),
+        {seed: _value(metrics) for seed, metrics in zip(numbers, full, strict=True)},
     )
 
 
@@ -194,69 +197,93 @@ class _Experiment:
     X: Any
     y: list[Label]
     test_size: float
-    metric: str | Metric
+    metric: str | Metric | None
     batch_size: int
     growth: float
     max_labels: int
 
-    def full(self, seed: int) -> float:
-        """Give the metric of the model that has seen the whole pool."""
+    def full(self, seed: int) -> Mapping[str, float]:
+        """Give the metric, by its name, of the model that has seen the whole pool."""
         X, y, validation, _ = self._split(seed)
         with _one_blas_thread():
-            learner = ActiveLearner(
-                copy.deepcopy(self.model), X, score="random", validation=validation, seed=seed
-            )
-            learner.ask(k=1)  # metrics belong to a round
+            learner = ActiveLearner(copy.deepcopy(self.model), X, score="random", seed=seed)
             learner.tell(range(len(y)), y)
-            learner.fit()
-        return float(learner.history[-1].metrics[METRIC])
+            metrics = _measured(learner, validation)
+        if isinstance(self.metric, str) and self.metric not in metrics:
+            raise ValueError(
+                f"metric: expected {next(iter(metrics))!r}, which this model has, or a function of model, X "
+                f"and y, got {self.metric!r}"
+            )
+        return metrics
 
     def curve(self, seed: int, name: str, arguments: Mapping[str, Any]) -> Curve:
         """Run one strategy."""
         X, y, validation, rows = self._split(seed)
         started = perf_counter()
+        measured: list[tuple[int, float]] = []
+        # Not the numbers of the learner, whose random batches are to be independent of where it began.
+        start = np.random.default_rng([seed, 1]).permutation(len(y))
         with _one_blas_thread():
             learner = ActiveLearner(
                 copy.deepcopy(self.model),
                 X,
-                validation=validation,
                 seed=seed,
                 **{"batch_size": self.batch_size, **_of_rows(arguments, rows)},
             )
             known = Known(y)
             with contextlib.suppress(PoolExhausted):
-                while learner.n_labels < self.max_labels:
-                    most = self.max_labels - learner.n_labels
-                    size = max(learner.batch_size, int(min(self.growth * learner.n_labels, most)))
-                    batch = learner.ask(min(size, most))
-                    learner.tell(batch, known(batch.indices, None))
-                    learner._fit_if_due()
-        n_labels: list[int] = []
-        values: list[float] = []
-        for round in learner.history:
-            if round.metrics:
-                values.append(float(round.metrics[METRIC]))
-            elif values:  # by `retrain` the model is the one of before
-                values.append(values[-1])
-            else:
-                continue
-            n_labels.append(round.n_labels)
-        if not values:
-            raise ValueError(f"{name}: expected labels of two classes by label {self.max_labels}, got one")
-        return Curve(name, seed, np.array(n_labels), np.array(values), perf_counter() - started)
+                while learner.n_available and learner.n_labels < self.max_labels:
+                    left = self.max_labels - learner.n_labels
+                    if measured:
+                        size = max(learner.batch_size, int(min(self.growth * learner.n_labels, left)))
+                        asked = learner.ask(min(size, left)).indices
+                    else:
+                        asked, start = np.split(start, [min(self.batch_size, left)])
+                    learner.tell(asked, known(asked, None))
+                    if metrics := _measured(learner, validation):
+                        measured.append((learner.n_labels, _value(metrics)))
+        if not measured:
+            raise ValueError(
+                f"{name}: expected labels of two classes, and as many as warm_at says, by label "
+                f"{self.max_labels}, got fewer"
+            )
+        return Curve(
+            name,
+            seed,
+            np.array([n_labels for n_labels, _ in measured]),
+            np.array([value for _, value in measured]),
+            perf_counter() - started,
+        )
 
     def _split(self, seed: int) -> _Split:
-        held_out = _held_out(self.y, self.test_size, np.random.default_rng(seed))
+        # Numbers, which a model without predict_proba may be of, are no classes.
+        strata = [None] * len(self.y) if checked_model(self.model).regresses else self.y
+        held_out = _held_out(strata, self.test_size, np.random.default_rng(seed))
         rows, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         pool, y = Pool(self.X), Known(self.y)
         known = y(rows, None)
         if len(set(known)) < 2:
             raise ValueError(f"y: expected two classes or more in the pool of seed {seed}, got {set(known)}")
         test_X, test_y = pool.take(test), y(test, None)
-        if self.metric == METRIC:
-            return _Split(pool.take(rows), known, (test_X, test_y), rows)
-        measure = cast(Metric, self.metric)
-        return _Split(pool.take(rows), known, lambda model: {METRIC: measure(model, test_X, test_y)}, rows)
+        if not callable(self.metric):
+            return _Split(pool.take(rows), known, (test_X, label_array(test_y)), rows)
+        measure, name = self.metric, getattr(self.metric, "__name__", "metric")
+        return _Split(pool.take(rows), known, lambda model: {name: measure(model, test_X, test_y)}, rows)
+
+
+def _measured(learner: ActiveLearner, validation: Validation) -> Mapping[str, float]:
+    """Fit the model if that is due and give its metric by its name; nothing in the cold start.
+
+    A learner would only measure at the end of a round, and the common start is none.
+    """
+    if learner._training.is_cold(learner._campaign):
+        return {}
+    learner._fit_if_due()
+    return learner._model.metrics(validation)
+
+
+def _value(metrics: Mapping[str, float]) -> float:
+    return next(iter(metrics.values()))
 
 
 def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
