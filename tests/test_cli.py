@@ -210,6 +210,12 @@ def test_simulate_reads_files(name, in_tmp_path):
             "target: expected classes, got 22 different numbers such as 0.5",
         ),
         ("a.csv", "a,b\n", "X: expected at least one row, got none"),
+        (
+            "a.csv",
+            "5.1,3.5,0\n1,2,1\n",
+            "a.csv, row 1: expected the names of the columns, got ['5.1', '3.5', '0']",
+        ),
+        ("a.csv", "5.1,3.5,x\n1,2,y\n1,2,x\n", "a.csv, row 1: expected the names of the columns, got ['5.1'"),
         ("a.csv", "a,b\n1,x\n", "target: expected one of ['a', 'b'], got 'label'"),
         ("a.csv", "a,b\n1,x\n\n2,x\n", "a.csv, row 3: expected 2 cells, got 0"),
         ("iris", None, "target: expected a CSV file with it, whose column it names, got 'iris'; leave"),
@@ -253,6 +259,13 @@ def test_the_version_is_told(capsys):
         _cli.main(["--version"])
     assert raised.value.code == 0
     assert capsys.readouterr().out == f"querist {qr.__version__}\n"
+
+
+def test_numbers_may_be_the_names_of_columns(in_tmp_path):
+    Path("frame.csv").write_text("0,1,label\n1,2,x\n3,4,y\n")
+    X, y = _simulate_command.load("frame.csv", None)
+    assert X.tolist() == [[1, 2], [3, 4]]
+    assert y.tolist() == ["x", "y"]
 
 
 def test_a_file_without_both_arrays_is_named(in_tmp_path, capsys):

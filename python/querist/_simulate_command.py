@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,4 +154,19 @@ def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any
             raise ValueError(f"{path}, row {number}: expected numbers beside {name!r}, got {row}") from error
         if len(row) != len(header):
             raise ValueError(f"{path}, row {number}: expected {len(header)} cells, got {len(row)}")
-    return np.array(features), np.array([row[at] for row in rows])
+    labels = [row[at] for row in rows]
+    beside = [cell for column, cell in enumerate(header) if column != at]
+    # Numbers alone do not tell a row of data: a frame without names is written under 0, 1, 2, ..., label.
+    if _are_numbers(beside) and (_are_numbers([name]) or name in labels):
+        raise ValueError(
+            f"{path}, row 1: expected the names of the columns, got {header}, which are data; put a row of "
+            "names before it"
+        )
+    return np.array(features), np.array(labels)
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    try:
+        return bool([float(cell) for cell in cells])
+    except ValueError:
+        return False
