@@ -42,6 +42,21 @@ def test_every_name_keeps_to_it_to_the_end_of_the_pool(name, epsilon):
     assert learner.n_labels == N
 
 
+def test_parts_of_a_batch_keep_to_it_together():
+    def mixed(context):
+        first = context.pick("margin", k=4)
+        left = context.without(first.indices)
+        assert left.quota["a"] == context.quota["a"] - sizes(first.indices)["a"]
+        rest = left.pick("core_set", k=4)
+        return np.concatenate([first.indices, rest.indices])
+
+    for seed in range(5):
+        batch = asked(strategy=mixed, quota={"a": 3, "b": 2}, seed=seed, score="random")
+        assert len(batch) == 8
+        assert sizes(batch.indices)["a"] == 3
+        assert sizes(batch.indices)["b"] <= 2
+
+
 @pytest.mark.parametrize("name", sorted(set(SELECTIONS) - {"random"}))
 def test_a_function_of_the_context_can_do_as_the_names_do(name):
     calls = {

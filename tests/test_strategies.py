@@ -29,6 +29,10 @@ def proba(_rows):
     return PROBA
 
 
+def halves(rows):
+    return np.full((len(rows), 2), 0.5)
+
+
 def asked(model=proba, k=8, **options):
     learner = qr.ActiveLearner(model, X, **({"labels": KNOWN, "batch_size": k, "seed": 5} | options))
     return learner.ask()
@@ -344,6 +348,62 @@ class TestFunctions:
 
         with pytest.raises(error, match=message):
             asked(strategy=own)
+
+
+class TestMixing:
+    @staticmethod
+    def halves(context):
+        first = context.pick("margin", k=4)
+        rest = context.without(first.indices).pick("core_set", k=4)
+        return np.concatenate([first.indices, rest.indices])
+
+    def test_each_part_knows_of_the_one_before(self):
+        batch = asked(strategy=self.halves)
+        by_margin = qr.select.top_k(MARGIN, 4, available=FREE).indices.tolist()
+        spread = qr.select.k_center(X, 4, labeled=[*KNOWN, *by_margin]).indices.tolist()
+        assert batch.indices.tolist() == by_margin + spread
+        assert [why["picked_by"] for why in batch.reasons] == ["top_k"] * 4 + ["k_center"] * 4
+
+    def test_to_the_end_of_the_pool_and_in_the_cold_start(self):
+        learner = qr.ActiveLearner(GaussianNB(), X, strategy=self.halves, batch_size=8, seed=0)
+        rounds = list(learner.run(lambda indices, _: indices % 3))
+        assert [len(round) for round in rounds] == [8] * 6 + [2]
+        assert learner.n_labels == N
+
+    def test_parts_that_are_random_are_not_the_same_draw(self):
+        def places(n, seed):
+            seen = []
+
+            def twice(context):
+                first = context.pick("random", k=1)
+                rest = context.without(first.indices).pick("random", k=1)
+                seen.extend([first.indices[0], rest.indices[0]])
+                return np.array(seen)
+
+            qr.ActiveLearner(halves, np.zeros((n, 2)), strategy=twice, batch_size=2, seed=seed).ask()
+            return seen
+
+        pairs = np.array([places(1000, seed) for seed in range(30)])
+        assert np.median(np.abs(np.diff(pairs))) > 100
+
+    def test_a_mask_and_what_is_not_available_are_fine(self):
+        mask = np.zeros(N, bool)
+        mask[::2] = True
+
+        def odd(context):
+            left = context.without(mask)
+            assert (context.k, left.k) == (8, 8)
+            assert np.flatnonzero(left.available).tolist() == [row for row in FREE.tolist() if row % 2]
+            assert left.without(list(KNOWN)).available.tolist() == left.available.tolist()
+            assert left.without(np.arange(N)[1::2]).pick("margin").indices.tolist() == []
+            assert context.available.sum() == N - 3
+            return left.pick("margin")
+
+        same(asked(strategy=odd), qr.select.top_k(MARGIN, 8, available=FREE[FREE % 2 == 1]))
+
+    def test_rows_that_are_none_are_named(self):
+        with pytest.raises(ValueError, match="rows: row 50 is not one of the 50 rows"):
+            asked(strategy=lambda context: context.without([N]))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from querist._arguments import positive
+from querist._arguments import positive, row_numbers
 from querist._density import density_weighted
 from querist._features import Density, Features
 from querist._labelled import Labelled
@@ -53,6 +53,7 @@ class Source:
     whole: NDArray[Any] | None = None  # probabilities
     density: NDArray[Any] | None = None
     picked_by: str = ""  # the selection that was asked last
+    picked_by_of: dict[int, str] = field(default_factory=dict)  # the one that gave each row to a function
 
     def scores(self, score: Score) -> NDArray[Any]:
         """Give the scores of all rows."""
@@ -130,6 +131,8 @@ class Context:
     >>> learner = qr.ActiveLearner(lambda X: X, pool, strategy=margin_after_two, batch_size=1)
     >>> [len(round) for round in learner.run(lambda indices, rows: ["cat"])]
     [1, 1, 1]
+
+    `without` has an example of two strategies in one batch.
     """
 
     number: int
@@ -139,6 +142,7 @@ class Context:
     limits: Limits | None  # of this batch
     _recipe: Recipe
     _source: Source
+    _picked: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # of this batch, before
 
     @property
     def groups(self) -> NDArray[Any] | None:
@@ -154,14 +158,16 @@ class Context:
         return dict(zip(self._source.groups.names.tolist(), self.limits.most, strict=True))
 
     @property
-    def open(self) -> dict[str, Any]:
+    def _open(self) -> dict[str, Any]:
         """What may be picked, as arguments of a selection."""
         return {"available": self.available, "groups": self.limits}
 
     @property
     def seed(self) -> int:
         """Where random numbers start."""
-        sequence = np.random.SeedSequence([self._source.root, self.number])
+        # Of a part of a batch another: the same numbers would draw the neighbours of the rows before.
+        part = [len(self._picked)] if len(self._picked) else []
+        sequence = np.random.SeedSequence([self._source.root, self.number, *part])
         return int(sequence.generate_state(1, np.uint64)[0])
 
     @property
@@ -176,8 +182,10 @@ class Context:
 
     @property
     def taken(self) -> NDArray[np.int64]:
-        """The rows that are answered or leased: what a diverse batch should keep away from."""
-        return np.flatnonzero(~self._source.available).astype(np.int64)
+        """The rows that are answered, leased or left out: what a diverse batch should keep away from."""
+        taken = ~self._source.available
+        taken[self._picked] = True
+        return np.flatnonzero(taken).astype(np.int64)
 
     @property
     def scores(self) -> NDArray[Any]:
@@ -232,12 +240,59 @@ class Context:
         array([1])
         """
         context = self if k is None else replace(self, k=min(positive(k, "k", "row"), self.k))
+        if context.k == 0:
+            return Picks(np.empty(0, np.int64), np.empty(0))
         if not isinstance(strategy, str):
             self._source.picked_by = _name(strategy)
             return context.checked(strategy(context), strategy)
-        return context.pick_by(named_recipe(strategy, self._recipe))
+        picks = context._pick_by(named_recipe(strategy, self._recipe))
+        self._source.picked_by_of |= dict.fromkeys(picks.indices.tolist(), self._source.picked_by)
+        return picks
 
-    def explore(self, strategy: Strategy | Recipe, epsilon: float) -> tuple[Picks, NDArray[np.bool_]]:
+    def without(self, rows: ArrayLike) -> Context:
+        """Give the context that has picked these rows already: so strategies are mixed.
+
+        The rows are not available there, and as if leased: a diverse selection keeps away from them, and they
+        count for a quota.
+
+        Parameters
+        ----------
+        rows : (n,) booleans or unique integers
+            As the indices of `Picks`. Those that are not available change nothing.
+
+        Returns
+        -------
+        Context
+            With the same `k`, but for what is left; if that is nothing, its `pick` gives no rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are no rows of the pool.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import querist as qr
+        >>> def half_and_half(context):
+        ...     first = context.pick("margin", k=1)
+        ...     rest = context.without(first.indices).pick("core_set", k=1)
+        ...     return np.concatenate([first.indices, rest.indices])
+        >>> pool = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
+        >>> qr.ActiveLearner(lambda X: X, pool, strategy=half_and_half, batch_size=2).ask().indices
+        array([1, 0])
+        """
+        given = row_numbers(rows, len(self.available), "rows")
+        new = given[self.available[given]]
+        context = replace(self, _picked=np.concatenate([self._picked, new]))
+        if self.limits is not None:
+            left = self.limits.after(new)
+            context.limits = left._replace(most=[max(most, 0) for most in left.most])
+        gone = np.zeros(len(self.available), bool)
+        gone[new] = True
+        return context._less(gone)
+
+    def _explore(self, strategy: Strategy | Recipe, epsilon: float) -> tuple[Picks, NDArray[np.bool_]]:
         """Pick by the strategy, and a share `epsilon` at random; say which are which."""
         if epsilon == 0:
             wise = self._pick_wisely(strategy)
@@ -258,26 +313,26 @@ class Context:
         both = Picks(indices, values)
         return both, np.arange(len(both.indices)) >= len(wise.indices)
 
-    def without(self, rows: NDArray[np.bool_]) -> Context:
+    def _less(self, rows: NDArray[np.bool_]) -> Context:
         """Give the context in which these rows may not be picked, with the `k` that is left."""
         left = self.available & ~rows
         room = int(np.count_nonzero(left)) if self.limits is None else self.limits.room(left)
         return replace(self, available=left, k=min(self.k, room))
 
     def _pick_wisely(self, strategy: Strategy | Recipe) -> Picks:
-        return self.pick_by(strategy) if isinstance(strategy, Recipe) else self.pick(strategy)
+        return self._pick_by(strategy) if isinstance(strategy, Recipe) else self.pick(strategy)
 
-    def pick_by(self, recipe: Recipe) -> Picks:
+    def _pick_by(self, recipe: Recipe) -> Picks:
         """Pick by a recipe."""
         context = self if recipe is self._recipe else replace(self, _recipe=recipe)
         self._source.picked_by = _name(recipe.select)
         if recipe.asks_model and self._source.is_cold:
-            return context.pick_cold()
+            return context._pick_cold()
         weights = context.weights
         if weights is not None:
             unscored = context.available & np.isnan(weights)
             if unscored.any():
-                context = context.without(unscored)
+                context = context._less(unscored)
             if context.k == 0:
                 raise ValueError(
                     f"score {_name(recipe.score)}: expected a number for some available row, got NaN for each"
@@ -286,7 +341,7 @@ class Context:
             return SELECTIONS[recipe.select](context)
         return context.checked(recipe.select(context), recipe.select)
 
-    def pick_cold(self) -> Picks:
+    def _pick_cold(self) -> Picks:
         """Pick while nothing can be fitted."""
         self._source.picked_by = f"the cold start ({self._source.cold})"
         if self._source.cold == "diverse":

@@ -86,7 +86,7 @@ class Picker:
             self.groups,
         )
         context = self._context(campaign, source, k)
-        (indices, scores), is_random = context.explore(self._strategy, self._epsilon)
+        (indices, scores), is_random = context._explore(self._strategy, self._epsilon)
         outlook, classes = source.outlook(), self._model.classes
         why = self._why(campaign, source, indices, scores, is_random)
         ticket = ticket_of(context.number, indices, f"{self.root} {self._pool_mark}")
@@ -136,13 +136,14 @@ class Picker:
         terms = {name: numbers[indices] for name, numbers in source.terms().items()}
         predicted = _labels_at(indices, source.outlook().predictions, self._model.classes)
         features = self._features.given if source.made is None else source.made
-        picked_by, n_answers = source.picked_by, len(campaign.record)
+        picked_by = [source.picked_by_of.get(row, source.picked_by) for row in indices.tolist()]
+        n_answers = len(campaign.record)
 
         def make() -> tuple[Reason, ...]:
             return reasons(
                 indices,
                 values,
-                ["exploration" if one else picked_by for one in is_random.tolist()],
+                ["exploration" if one else by for one, by in zip(is_random.tolist(), picked_by, strict=True)],
                 terms=terms,
                 predicted=predicted,
                 features=features,

@@ -66,14 +66,14 @@ def _turns(groups: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 def spread_out(context: Context) -> Picks:
     """Give the k available rows farthest from all that is taken and from each other."""
-    return select.k_center(context.features, context.k, labeled=context.taken, **context.open)
+    return select.k_center(context.features, context.k, labeled=context.taken, **context._open)
 
 
 def _power(context: Context) -> Picks:
-    possible = context.without(context.scores == 0)  # with the score 0 goes the chance 0
+    possible = context._less(context.scores == 0)  # with the score 0 goes the chance 0
     if possible.k == 0:
         return context.pick("random")
-    return select.power(possible.scores, possible.k, seed=context.seed, **possible.open)
+    return select.power(possible.scores, possible.k, seed=context.seed, **possible._open)
 
 
 def _badge(context: Context) -> Picks:
@@ -83,7 +83,7 @@ def _badge(context: Context) -> Picks:
     if unfit.any():
         proba = proba.copy()
         proba[unfit] = 1 / proba.shape[1]
-    return select.badge(proba, context.features, context.k, seed=context.seed, **context.open)
+    return select.badge(proba, context.features, context.k, seed=context.seed, **context._open)
 
 
 def _covered(scores: NDArray[Any] | None) -> Any:
@@ -93,21 +93,21 @@ def _covered(scores: NDArray[Any] | None) -> Any:
 
 SELECTIONS: dict[str, Pick] = {
     "random": draw,
-    "top_k": lambda c: select.top_k(c.scores, c.k, **c.open),
+    "top_k": lambda c: select.top_k(c.scores, c.k, **c._open),
     "power": _power,
-    "k_center": lambda c: select.k_center(c.features, c.k, labeled=c.taken, weights=c.weights, **c.open),
+    "k_center": lambda c: select.k_center(c.features, c.k, labeled=c.taken, weights=c.weights, **c._open),
     "k_means_pp": lambda c: select.k_means_pp(
-        c.features, c.k, labeled=c.taken, weights=c.weights, seed=c.seed, **c.open
+        c.features, c.k, labeled=c.taken, weights=c.weights, seed=c.seed, **c._open
     ),
     "badge": _badge,
     "facility_location": lambda c: select.facility_location(
-        c.features, c.k, weights=_covered(c.weights), labeled=c.taken, **c.open
+        c.features, c.k, weights=_covered(c.weights), labeled=c.taken, **c._open
     ),
-    "mmr": lambda c: select.mmr(c.scores, c.features, c.k, labeled=c.taken, **c.open),
-    "ranked_batch": lambda c: select.ranked_batch(c.scores, c.features, c.k, labeled=c.taken, **c.open),
-    "max_herding": lambda c: select.max_herding(c.features, c.k, labeled=c.taken, **c.open),
+    "mmr": lambda c: select.mmr(c.scores, c.features, c.k, labeled=c.taken, **c._open),
+    "ranked_batch": lambda c: select.ranked_batch(c.scores, c.features, c.k, labeled=c.taken, **c._open),
+    "max_herding": lambda c: select.max_herding(c.features, c.k, labeled=c.taken, **c._open),
     "uncertainty_herding": lambda c: select.uncertainty_herding(
-        _covered(c.scores), c.features, c.k, labeled=c.taken, **c.open
+        _covered(c.scores), c.features, c.k, labeled=c.taken, **c._open
     ),
 }
 
