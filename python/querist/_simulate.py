@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from querist.oracle import Known
 
 Metric: TypeAlias = Callable[[Any, Any, Any], float]
 
-METRICS = ("accuracy", "r2")  # those of a validation of rows and labels
+METRICS: Final = ("accuracy", "r2")  # those of a validation of rows and labels
 
 # Arguments of a learner that a strategy cannot have here, and why.
 REFUSED: Final = {
