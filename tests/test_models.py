@@ -432,6 +432,17 @@ class TestCallables:
         assert set(first.predicted_shares) == {"cat", "cow", "dog", "emu"}
         assert first.metrics["accuracy"] == learner.model.model.score(X, np.repeat([0, 1, 2], 20))
 
+    def test_columns_of_predict_proba_are_the_labels_that_were_seen(self):
+        class Bare:
+            def fit(self, X, y):
+                self.model = GaussianNB().fit(X, y)
+
+            def predict_proba(self, X):
+                return self.model.predict_proba(X)
+
+        batch = qr.ActiveLearner(Bare(), X, labels=KNOWN, batch_size=1).ask()
+        assert batch.reasons[0]["predicted"] in ("cat", "cow", "dog")
+
     def test_predict_proba_comes_first(self):
         class Both(GaussianNB):
             def __call__(self, _):

@@ -74,8 +74,6 @@ class CheckedModel:
 
     def is_cold(self, labelled: Labelled) -> bool:
         """Tell whether there is too little to fit: less than two classes, or two numbers."""
-        if not self.trainable:
-            return False
         return len(labelled.by_row) < 2 if self.regresses else not labelled.differ()
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
