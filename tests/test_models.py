@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import querist as qr
 import scipy.sparse
+from sklearn.datasets import load_iris
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
@@ -28,7 +29,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 N = 60
@@ -279,7 +280,9 @@ class TestCommittees:
         assert len(qr.ActiveLearner(kind(GaussianNB()), X, labels=KNOWN).ask()) == 10
 
     def test_one_against_one_has_no_variance(self):
-        with pytest.raises(TypeError, match=r'OneVsOneClassifier\.predict: the score "variance" needs'):
+        with pytest.raises(
+            TypeError, match=r'OneVsOneClassifier\.predict: the score "variance" is for regressors'
+        ):
             qr.ActiveLearner(OneVsOneClassifier(GaussianNB()), X, score="variance")
 
     @pytest.mark.parametrize(
@@ -645,3 +648,21 @@ class TestChunks:
     def test_a_wrong_chunk_is_named(self, chunk):
         with pytest.raises(ValueError, match="chunk: expected at least 1 row"):
             qr.ActiveLearner(GaussianNB(), X, chunk=chunk)
+
+
+def test_a_classifier_that_only_decides_is_no_regressor():
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    for model in (LinearSVC(), [LinearSVC(), LinearSVC(C=0.1)]):
+        with pytest.raises(TypeError, match=r"variance.*is for regressors"):
+            qr.ActiveLearner(model, X, strategy="variance")
+    # Two labels of one class are not enough to fit it on.
+    learner = qr.ActiveLearner(
+        LinearSVC(), X, labels={0: "setosa", 1: "setosa"}, strategy="core_set", validation=(X, names)
+    )
+    rounds = list(learner.run(lambda indices, _: names[indices], stop=qr.stop.MaxRounds(2)))
+    assert rounds[-1].metrics["accuracy"] > 0.6
+    given = {"labels": {0: "a", 99: "b"}, "validation": (X, names)}
+    learner = qr.ActiveLearner([LinearSVC()], X, strategy="core_set", **given)
+    with pytest.raises(TypeError, match="a classifier without predict_proba"):
+        list(learner.run(lambda indices, _: names[indices], stop=qr.stop.MaxRounds(2)))

@@ -59,6 +59,7 @@ class CheckedModel:
         gives_proba = hasattr(model, "predict_proba") or hasattr(methods, "predict_proba")
         self.classifies = hasattr(model, "fit") and gives_proba
         self.regresses = hasattr(model, "fit") and hasattr(methods, "predict") and not gives_proba
+        self.only_decides = self.regresses and _is_classifier(model)  # such as LinearSVC
         # What has `fit` is fitted, also a net that is called for its probabilities.
         self.trainable = self.classifies or self.regresses or (hasattr(model, "fit") and callable(model))
         if self.classifies or self.regresses:
@@ -74,7 +75,8 @@ class CheckedModel:
 
     def is_cold(self, labelled: Labelled) -> bool:
         """Tell whether there is too little to fit: less than two classes, or two numbers."""
-        return len(labelled.by_row) < 2 if self.regresses else not labelled.differ()
+        is_of_numbers = self.regresses and not self.only_decides
+        return len(labelled.by_row) < 2 if is_of_numbers else not labelled.differ()
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
         """Fit a trainable model, in place; a function stays as it is.
@@ -130,7 +132,7 @@ class CheckedModel:
 
     def check_proba(self) -> None:
         """Raise if this has no probabilities."""
-        if self.regresses and _is_classifier(self.model):
+        if self.only_decides:
             raise TypeError(
                 f"{self.name}: a classifier without predict_proba has no score; pass probability=True if it "
                 "takes that, or wrap it in sklearn.calibration.CalibratedClassifierCV, whose folds need a "
@@ -146,7 +148,7 @@ class CheckedModel:
 
     def check_variance(self) -> None:
         """Raise if this is known never to have a variance."""
-        if not self.regresses:
+        if not self.regresses or self.only_decides:
             raise TypeError(f'{self.name}: the score "variance" is for regressors, with fit and predict')
         if not (_may_have_members(self.model) or _may_take(self.model.predict, "return_std")):
             raise TypeError(self._no_variance())
@@ -174,7 +176,7 @@ class CheckedModel:
         """Give what `validation` measures: its own metrics; or on its rows the accuracy, of numbers R²."""
         if not callable(validation):
             X, y = validation
-            if not self.regresses or self.classes is not None:
+            if not self.regresses or self.only_decides:
                 return {"accuracy": self._accuracy(X, y)}
             values = self.values(X, len(y))
             _check_kind(y, values)
@@ -187,7 +189,7 @@ class CheckedModel:
         return {name: _metric(name, value) for name, value in metrics.items()}
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
-        if self.regresses:  # a classifier without predict_proba, such as LinearSVC
+        if self.only_decides:
             labels = label_array(self.model.predict(X)).reshape(len(truth))
             _check_kind(truth, labels)
             return float(np.mean(labels == truth))
@@ -274,12 +276,13 @@ class Committee(CheckedModel):
             raise ValueError("model: expected at least one model in the list, got none")
         if len({member.regresses for member in self._members}) > 1:
             for member in self._members:
-                if _is_classifier(member.model):
+                if member.only_decides:
                     member.check_proba()
             raise TypeError("model: expected classifiers or regressors in a list, got some of each")
         self.model = models
         self.name = "model"
         self.regresses = self._members[0].regresses
+        self.only_decides = any(member.only_decides for member in self._members)
         self.classifies = not self.regresses
         self.trainable = any(member.trainable for member in self._members)
         self.classes = None
@@ -319,6 +322,10 @@ class Committee(CheckedModel):
         for member in self._members:
             member.check_proba()
 
+    def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
+        self.check_proba()
+        return super()._accuracy(X, truth)
+
     def check_members(self) -> None:
         """Raise unless there are several."""
         if len(self._members) < 2:
@@ -329,7 +336,7 @@ class Committee(CheckedModel):
 
     def check_variance(self) -> None:
         """Raise unless there are several regressors."""
-        if not self.regresses:
+        if not self.regresses or self.only_decides:
             raise TypeError(f'{self._members[0].name}: the score "variance" is for regressors')
         self.check_members()
 

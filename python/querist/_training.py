@@ -23,7 +23,7 @@ class Training:
         self.retrain: Retrain = _checked(retrain, "retrain", {"rounds": "r", "labels": "m"})
         self.warm_at: WarmAt = _checked(warm_at, "warm_at", {"labels": "m", "per_class": "r"})
         self._least, self._per_class = self.warm_at.get("labels", 1), self.warm_at.get("per_class", 1)
-        if self._least > len(pool):
+        if self._least > max(1, len(pool)):
             raise ValueError(
                 f"warm_at['labels']: expected at most the {len(pool)} rows of the pool, got {self._least}"
             )
