@@ -165,3 +165,40 @@ def test_votes_of_every_width_and_layout_have_the_same_bits(name, dtype):
     assert bits(getattr(qr, name)(array.astype(array.dtype.newbyteorder()))) == expected
     assert bits(getattr(qr, name)(turned, member_axis=1)) == expected
     assert bits(getattr(qr, name)(array[:, ::-1])[::-1].copy()) == expected
+
+
+@every_score
+@pytest.mark.parametrize("m", [2, 10, 12, 14, 15, 64, 65, 254, 255])
+def test_scores_depend_on_who_agrees_and_not_on_the_votes(name, m):
+    score, rng = getattr(qr, name), np.random.default_rng(m)
+    votes = rng.integers(0, 6, size=(m, 5000))
+    given = rng.random(votes.shape) < 0.8
+    given[0] = True
+    # In some rows alone, so that some blocks hold all votes, and others do not.
+    given[:, 2000:] = True
+    expected = bits(score(votes)), bits(score(np.where(given, votes, -1)))
+    for dtype in EVERY_INTEGER:
+        info = np.iinfo(dtype)
+        third = info.max // 3
+        classes = np.array([info.max, info.min, info.min + 5, info.max // 2, info.max // 2 + 1, third], dtype)
+        wide, missing = classes[votes], info.max // 2 - 1
+        masked = np.where(given, wide, dtype(missing))
+        for array in (wide, wide.astype(wide.dtype.newbyteorder()), np.asfortranarray(wide)):
+            assert bits(score(array, missing=missing)) == expected[0], dtype
+        for array in (masked, np.asfortranarray(masked)):
+            assert bits(score(array, missing=missing)) == expected[1], dtype
+
+
+def test_a_vote_that_is_no_class_is_named_among_wide_ones():
+    votes = np.random.default_rng(0).integers(0, 1000, size=(10, 5000))
+    for dtype in (np.int16, np.uint16, np.int64, np.uint64):
+        assert bits(qr.vote_entropy(votes.astype(dtype), n_classes=1000)) == bits(qr.vote_entropy(votes))
+        for bad in (1000, np.iinfo(dtype).max, *([-2] if np.iinfo(dtype).min < 0 else [])):
+            wrong = votes.astype(dtype)
+            wrong[3, 4321] = bad
+            with pytest.raises(ValueError, match=rf"row 4321 of member 3\b.*{bad}"):
+                qr.vote_entropy(wrong, n_classes=1000)
+    narrow = np.zeros((3, 100), np.int8)
+    narrow[1, 50] = -2
+    with pytest.raises(ValueError, match=r"row 50 of member 1\b.*-2"):
+        qr.vote_entropy(narrow, n_classes=200)

@@ -55,10 +55,14 @@ impl<'a> Integers<'a> {
         self.shape
     }
 
-    /// Some integers of row i, as they lie in memory, if each is a byte that cannot be negative.
+    /// Whether they can be negative.
+    pub(crate) fn signed(&self) -> bool {
+        self.width.signed
+    }
+
+    /// Some integers of row i, as they lie in memory, if each is a byte.
     pub(crate) fn bytes(&self, i: usize, range: Range<usize>) -> Option<&'a [u8]> {
-        let in_place =
-            self.width.bytes == 1 && !self.width.signed && (self.strides.1 == 1 || range.len() <= 1);
+        let in_place = self.width.bytes == 1 && (self.strides.1 == 1 || range.len() <= 1);
         if !in_place || i >= self.shape.0 || range.end > self.shape.1 {
             return None;
         }
@@ -101,76 +105,161 @@ impl<'a> Integers<'a> {
         cfg!(target_endian = "little") == self.width.swapped
     }
 
-    /// Makes bytes of some integers of row i, from j on: what is `missing` becomes the second number beside it.
-    /// False if one is neither missing nor from 0 to `classes` less 1.
+    /// Makes bytes of some integers of row i, from j on: eight bits of what is left when `base` is taken away, those
+    /// from bit `shift` on; what is `missing` becomes 255. `None` if not all these integers are there.
     pub(crate) fn narrow(
         &self,
         (i, j): (usize, usize),
-        classes: u8,
-        (missing, none): (i64, u8),
+        missing: i64,
+        (base, shift): (i64, u32),
         out: &mut [u8],
         level: Level,
-    ) -> bool {
-        if i >= self.shape.0 || j + out.len() > self.shape.1 {
-            return false;
+    ) -> Option<Seen> {
+        let run = self.run((i, j), out.len(), missing)?;
+        Some(match self.width.bytes {
+            1 => dispatch(level, Narrow::<1> { run, base, shift, out }),
+            2 => dispatch(level, Narrow::<2> { run, base, shift, out }),
+            4 => dispatch(level, Narrow::<4> { run, base, shift, out }),
+            _ => dispatch(level, Narrow::<8> { run, base, shift, out }),
+        })
+    }
+
+    /// The smallest and the largest of some integers that are not missing, those of 64 bits without a sign as if they
+    /// had one. `None` if not all these integers are there.
+    pub(crate) fn span(
+        &self,
+        place: (usize, usize),
+        count: usize,
+        missing: i64,
+        level: Level,
+    ) -> Option<(i64, i64)> {
+        let run = self.run(place, count, missing)?;
+        Some(match self.width.bytes {
+            1 => dispatch(level, Span::<1> { run, count }),
+            2 => dispatch(level, Span::<2> { run, count }),
+            4 => dispatch(level, Span::<4> { run, count }),
+            _ => dispatch(level, Span::<8> { run, count }),
+        })
+    }
+
+    fn run(&self, (i, j): (usize, usize), count: usize, missing: i64) -> Option<Run> {
+        if i >= self.shape.0 || count > self.shape.1.checked_sub(j)? {
+            return None;
         }
+        let signed = self.width.signed;
         // As unsigned ones are read, a negative number is a large one.
-        let missing = (self.width.signed || missing >= 0).then_some(missing);
+        let (missing, any) = (missing, signed || missing >= 0);
         let start = self.start.wrapping_offset(self.offset(i, j));
-        let (stride, swapped, signed) = (self.strides.1, self.swapped(), self.width.signed);
-        match self.width.bytes {
-            1 => dispatch(level, Narrow::<1> { start, stride, swapped, signed, classes, missing, none, out }),
-            2 => dispatch(level, Narrow::<2> { start, stride, swapped, signed, classes, missing, none, out }),
-            4 => dispatch(level, Narrow::<4> { start, stride, swapped, signed, classes, missing, none, out }),
-            _ => dispatch(level, Narrow::<8> { start, stride, swapped, signed, classes, missing, none, out }),
-        }
+        Some(Run { start, stride: self.strides.1, swapped: self.swapped(), signed, missing, any })
     }
 }
 
-/// The kernel that makes bytes of integers of one width. Number by number it took six to ten times as long.
-struct Narrow<'a, const BYTES: usize> {
+/// What there is among some integers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The bits of all that are not missing: none of them is larger, if a negative one counts as a large one.
+    pub(crate) bits: u64,
+    /// Whether any is missing.
+    pub(crate) missing: bool,
+}
+
+/// Some integers of a row.
+#[derive(Clone, Copy)]
+struct Run {
     start: *const u8,
     stride: isize,
     swapped: bool,
     signed: bool,
-    classes: u8,
-    missing: Option<i64>,
-    none: u8,
+    missing: i64,
+    /// Whether any can be missing.
+    any: bool,
+}
+
+impl Run {
+    /// Side by side and in this machine's order, as they mostly are, integers are read in vectors.
+    fn is_plain<const BYTES: usize>(&self) -> bool {
+        self.stride == BYTES.cast_signed() && !self.swapped
+    }
+
+    /// One integer, and all bits if it is missing.
+    ///
+    /// # Safety
+    /// It must be one of these, which must have so many bytes.
+    #[inline(always)]
+    unsafe fn get<const BYTES: usize>(&self, number: usize, plain: bool) -> (i64, u64) {
+        let stride = if plain { BYTES.cast_signed() } else { self.stride };
+        let start = self.start.wrapping_offset(number.cast_signed() * stride);
+        // SAFETY: what the caller vouches for.
+        let bytes = unsafe { widened::<BYTES>(start, !plain && self.swapped) };
+        let unused = if self.signed { 64 - 8 * BYTES } else { 0 };
+        let vote = i64::from_le_bytes(bytes) << unused >> unused;
+        (vote, if self.any && vote == self.missing { u64::MAX } else { 0 })
+    }
+}
+
+/// The kernel that makes bytes of integers of one width. Number by number it took six to ten times as long; to find
+/// the smallest and the largest as well, twice as long.
+struct Narrow<'a, const BYTES: usize> {
+    run: Run,
+    base: i64,
+    shift: u32,
     out: &'a mut [u8],
 }
 
 impl<const BYTES: usize> Kernel for Narrow<'_, BYTES> {
-    type Output = bool;
+    type Output = Seen;
     const WIDE: bool = false;
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, _: S) -> bool {
-        // Side by side and in this machine's order, as they mostly are, they are read in vectors.
-        let size = BYTES.cast_signed();
-        match (self.stride == size, self.swapped) {
-            (true, false) => self.each(size, false),
-            (_, swapped) => self.each(self.stride, swapped),
-        }
+    fn run<S: Simd>(self, _: S) -> Seen {
+        if self.run.is_plain::<BYTES>() { self.each(true) } else { self.each(false) }
     }
 }
 
 impl<const BYTES: usize> Narrow<'_, BYTES> {
     #[inline(always)]
-    fn each(&mut self, stride: isize, swapped: bool) -> bool {
-        let unused = if self.signed { 64 - 8 * BYTES } else { 0 };
-        let (any, missing) = (self.missing.is_some(), self.missing.unwrap_or_default());
-        let mut right = true;
+    fn each(self, plain: bool) -> Seen {
+        let (run, base, shift) = (self.run, self.base, self.shift);
+        let (mut bits, mut any) = (0, 0);
         for (number, out) in self.out.iter_mut().enumerate() {
-            let start = self.start.wrapping_offset(number.cast_signed() * stride);
             // SAFETY: the caller of `dispatch` saw that all these integers are inside.
-            let bytes = unsafe { widened::<BYTES>(start, swapped) };
-            let vote = i64::from_le_bytes(bytes) << unused >> unused;
-            let is_missing = any && vote == missing;
-            let is_class = vote.cast_unsigned() < u64::from(self.classes);
-            *out = if is_missing { self.none } else { bytes[0] };
-            right &= is_missing | is_class;
+            let (vote, missing) = unsafe { run.get::<BYTES>(number, plain) };
+            let left = vote.wrapping_sub(base).cast_unsigned() >> shift;
+            *out = (left | missing).to_le_bytes()[0];
+            bits |= vote.cast_unsigned() & !missing;
+            any |= missing;
         }
-        right
+        Seen { bits, missing: any > 0 }
+    }
+}
+
+/// The kernel that finds the smallest and the largest.
+struct Span<const BYTES: usize> {
+    run: Run,
+    count: usize,
+}
+
+impl<const BYTES: usize> Kernel for Span<BYTES> {
+    type Output = (i64, i64);
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> (i64, i64) {
+        if self.run.is_plain::<BYTES>() { self.each(true) } else { self.each(false) }
+    }
+}
+
+impl<const BYTES: usize> Span<BYTES> {
+    #[inline(always)]
+    fn each(self, plain: bool) -> (i64, i64) {
+        let (mut smallest, mut largest) = (i64::MAX, i64::MIN);
+        for number in 0..self.count {
+            // SAFETY: the caller of `dispatch` saw that all these integers are inside.
+            let (vote, missing) = unsafe { self.run.get::<BYTES>(number, plain) };
+            smallest = smallest.min(if missing > 0 { i64::MAX } else { vote });
+            largest = largest.max(if missing > 0 { i64::MIN } else { vote });
+        }
+        (smallest, largest)
     }
 }
 
@@ -213,21 +302,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_bytes_of_is_missing_or_a_class() {
-        let narrow = |votes: &[i64], missing, signed| {
+    fn bytes_are_those_of_the_integers_and_their_span_is_known() {
+        let narrow = |votes: &[i64], missing, by, signed| {
             let width = Width { bytes: 8, signed, swapped: false };
             // SAFETY: they lie side by side.
             let integers = unsafe { Integers::new(votes.as_ptr().cast(), (1, votes.len()), (0, 8), width) };
             let mut out = vec![0; votes.len()];
-            integers.narrow((0, 0), 10, (missing, 255), &mut out, Level::best()).then_some(out)
+            let seen = integers.narrow((0, 0), missing, by, &mut out, Level::best()).unwrap();
+            assert_eq!(integers.narrow((0, 1), missing, by, &mut out.clone(), Level::best()), None);
+            (out, seen, integers.span((0, 0), votes.len(), missing, Level::best()).unwrap())
         };
-        assert_eq!(narrow(&[0, 9, -1], -1, true), Some(vec![0, 9, 255]));
-        assert_eq!(narrow(&[0, 9, 300], 300, true), Some(vec![0, 9, 255]));
-        assert_eq!(narrow(&[0, 10], -1, true), None);
-        assert_eq!(narrow(&[0, 256], -1, true), None);
-        // 2^64 − 1 is not −1, and 255 is no class of ten.
-        assert_eq!(narrow(&[0, -1], -1, false), None);
-        assert_eq!(narrow(&[0, 255], -1, false), None);
-        assert_eq!(narrow(&[0, 3], 3, false), Some(vec![0, 255]));
+        let seen = |bits, missing| Seen { bits, missing };
+        assert_eq!(narrow(&[0, 9, -1], -1, (0, 0), true), (vec![0, 9, 255], seen(9, true), (0, 9)));
+        assert_eq!(narrow(&[6, 9, 300], 300, (0, 0), true), (vec![6, 9, 255], seen(15, true), (6, 9)));
+        assert_eq!(narrow(&[-2, 300], -1, (0, 0), true).0, [254, 44]);
+        assert_eq!(narrow(&[-2, 300, -1], -1, (-2, 8), true).0, [0, 1, 255]);
+        assert_eq!(narrow(&[-2, 300, -1], -1, (-2, 8), true).2, (-2, 300));
+        assert_eq!(narrow(&[i64::MIN, i64::MAX], 0, (i64::MIN, 56), true).0, [0, 255]);
+        // 2^64 − 1 is not −1.
+        assert_eq!(narrow(&[3, -1], -1, (0, 0), false), (vec![3, 255], seen(u64::MAX, false), (-1, 3)));
+        assert_eq!(narrow(&[1, 3], 3, (0, 0), false), (vec![1, 255], seen(1, true), (1, 1)));
     }
 }

@@ -12,8 +12,9 @@
 //! that tells all, and is looked up (`partitions.rs`): 10 members then take two thirds of these operations, and
 //! a fifth of the floating-point ones.
 //!
-//! Votes that are not bytes are first made bytes; where that cannot be, or members have weights, or there are
-//! too many, a row at a time is sorted.
+//! Votes that are not bytes are first made bytes (`votes/bytes.rs`); where one is no class, or members have weights,
+//! or there are more than 254, a row at a time is sorted. Up to 64 members sorting takes 20 times as long or more,
+//! and of 254 still four times.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, u8x16, u8x64};
@@ -24,7 +25,11 @@ use super::{CommitteeScore, Pieces};
 use crate::error::{Error, Fault};
 use crate::pool::Par;
 use crate::rows::integers::Integers;
-use crate::simd::{Kernel, Level, dispatch};
+use crate::simd::{Kernel, dispatch};
+
+mod bytes;
+
+use bytes::bytes;
 
 /// Rows that a thread takes at a time.
 const STEP: usize = 1 << 12;
@@ -32,8 +37,8 @@ const STEP: usize = 1 << 12;
 /// Rows that are compared at once.
 const LANES: usize = 64;
 
-/// Members up to which all are compared with all.
-const FEW: usize = 64;
+/// Members up to which all are compared with all: their numbers are bytes, and one byte is left for no vote.
+const FEW: usize = 254;
 
 /// Rows from which on it pays to find bytes for partitions.
 const MANY: usize = 1 << 12;
@@ -52,7 +57,7 @@ pub struct VoteRequest<'a> {
 }
 
 /// Scores every row of votes, a row of `votes` for each member: `out[s][i]` becomes score s of item i. O(n m²) byte
-/// operations, 64 at once, for up to 64 members; O(n m log m) beyond.
+/// operations, 64 at once, for up to 254 members; O(n m log m) beyond.
 ///
 /// # Errors
 /// [`Error::Row`] for a vote that is no class, and an item without a vote; [`Error::Shape`] for no member and
@@ -76,7 +81,7 @@ pub fn vote_scores(
     let jobs = Pieces { rest: out, first: 0, step: STEP, n };
     par.run(jobs, n * m, Vec::new, |scratch, (first, mut out)| {
         let count = STEP.min(n - first);
-        if plain && let Some((rows, missing)) = as_bytes(votes, request, first, count, scratch, par.level) {
+        if plain && let Some((rows, missing)) = bytes(votes, request, first, count, scratch, par.level) {
             let bytes = Bytes { rows: &rows, missing, m, count, request, out: &mut out };
             let looked_up = looked_up.as_ref().filter(|known| known.any || missing.is_none());
             let without = match looked_up {
@@ -97,36 +102,6 @@ pub fn vote_scores(
 
 fn bad(row: usize, member: Option<usize>, fault: Fault) -> Error {
     Error::Row { argument: "votes", row, member, fault }
-}
-
-/// The votes of some items, a byte each, and the byte that is no vote; `None` if they do not fit, or one is no class.
-fn as_bytes<'b>(
-    votes: &'b Integers<'_>,
-    request: &VoteRequest<'_>,
-    first: usize,
-    count: usize,
-    scratch: &'b mut Vec<u8>,
-    level: Level,
-) -> Option<(Vec<&'b [u8]>, Option<u8>)> {
-    let (m, _) = votes.shape();
-    let range = first..first + count;
-    let classes = request.n_classes.map_or(256, |n| n.min(256));
-    let in_place: Option<Vec<&[u8]>> = (0..m).map(|i| votes.bytes(i, range.clone())).collect();
-    if let Some(rows) = in_place {
-        let missing = u8::try_from(request.missing).ok();
-        let fits = |&vote: &u8| usize::from(vote) < classes || Some(vote) == missing;
-        let right =
-            classes == 256 || rows.iter().all(|row| row.iter().fold(true, |all, vote| all & fits(vote)));
-        return right.then_some((rows, missing));
-    }
-    let none = u8::MAX;
-    scratch.resize(m * count, none);
-    for (i, bytes) in scratch.chunks_exact_mut(count).enumerate() {
-        if !votes.narrow((i, first), low_byte(classes.min(255)), (request.missing, none), bytes, level) {
-            return None;
-        }
-    }
-    Some((scratch.chunks_exact(count).collect(), Some(none)))
 }
 
 /// One item, its votes sorted.
@@ -197,10 +172,12 @@ impl Kernel for Bytes<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Option<usize> {
         let terms = Terms::of(self.m, self.missing);
+        let mut votes = [u8x64::splat(simd, 0); FEW];
         let (mut earlier, mut exactly) = ([[0_u8; LANES]; FEW], [[0_u8; LANES]; FEW + 1]);
         for first in (0..self.count).step_by(LANES) {
             let lanes = LANES.min(self.count - first);
-            let given = count_earlier(simd, self.rows, self.missing, first..first + lanes, &mut earlier);
+            let items = first..first + lanes;
+            let given = count_earlier(simd, self.rows, self.missing, items, &mut votes, &mut earlier);
             if let Some(lane) = given[..lanes].iter().position(|&given| given == 0) {
                 return Some(first + lane);
             }
@@ -224,11 +201,11 @@ fn count_earlier<S: Simd>(
     rows: &[&[u8]],
     missing: Option<u8>,
     items: std::ops::Range<usize>,
+    votes: &mut [u8x64<S>; FEW],
     earlier: &mut [[u8; LANES]; FEW],
 ) -> [u8; LANES] {
     let (zero, one, none) = (u8x64::splat(simd, 0), u8x64::splat(simd, 1), u8x64::splat(simd, u8::MAX));
     let mut given = zero;
-    let mut votes = [zero; FEW];
     for (i, row) in rows.iter().enumerate() {
         let (vote, mut count) = one_more(simd, &row[items.clone()], &votes[..i]);
         votes[i] = vote;
@@ -367,7 +344,7 @@ fn count_classes<S: Simd>(
 }
 
 /// A number below 256.
-#[expect(clippy::cast_possible_truncation, reason = "up to 64 members")]
+#[expect(clippy::cast_possible_truncation, reason = "up to 254 members")]
 pub(super) fn low_byte(number: usize) -> u8 {
     number as u8
 }
