@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from mpmath import mp
 from reference import entropy, least_confidence, margin
 
 
@@ -126,6 +127,19 @@ def variance_reduction_picks(pool, rows, k, available, *, ridge=1.0, noise=1.0):
         gains.append(gain[best])
         rows = np.vstack([rows, pool[best]])
     return np.array(indices), np.array(gains)
+
+
+def exact_gains(pool, picks, *, ridge=1.0, noise=1.0):
+    """Give what each row would bring before each of the picks, refitted in 60 digits."""
+    with mp.workdps(60):
+        rows = np.array([[mp.mpf(float(x)) for x in row] for row in pool], dtype=object)
+        moment = rows.T.dot(rows) / len(rows)
+        precision = rows[:0].T.dot(rows[:0]) + np.diag([mp.mpf(ridge)] * pool.shape[1])
+        for pick in picks:
+            covariance = np.array((noise * mp.matrix(precision.tolist()) ** -1).tolist(), dtype=object)
+            fall = (rows.dot(covariance.dot(moment).dot(covariance)) * rows).sum(axis=1)
+            yield (fall / (noise + (rows.dot(covariance) * rows).sum(axis=1))).astype(float)
+            precision = precision + np.outer(rows[pick], rows[pick])
 
 
 def distances(x, y):

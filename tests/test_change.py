@@ -10,6 +10,7 @@ import querist as qr
 from levels import at_level
 from reference import FLOATS, MAPPED, bits, dirichlet, gini
 from reference_kernels import (
+    exact_gains,
     expected_gradient_length,
     mean_variance,
     variance_reduction,
@@ -284,6 +285,37 @@ def test_the_batch_is_the_greedy_one_of_refits(dtype):
         )
         np.testing.assert_allclose(picks.values.sum(), fall, rtol=1e-6)
         assert picks.info["rows_scored"] >= 8
+
+
+def hard_pools():
+    """Pools of which a pick takes nearly all of the variance, or whose columns differ widely in size."""
+    r, n = np.random.default_rng(0), 80
+    income = np.c_[r.normal(5e4, 2e4, n), r.integers(18, 80, n), r.integers(1990, 2024, n)]
+    yield pytest.param(income, {}, id="income, age, year")
+    yield pytest.param(np.c_[np.ones(n), r.normal(1.7e9, 1e7, n)], {}, id="1, seconds of years")
+    yield pytest.param(np.c_[np.ones(n), r.normal(1.7e9, 1e3, n)], {}, id="1, seconds of an hour")
+    yield pytest.param(r.normal(size=(n, 5)), {"ridge": 1e-8}, id="small ridge")
+    yield pytest.param(r.normal(size=(n, 4)), {"ridge": 1e-14, "noise": 3.0}, id="smaller ridge")
+    yield pytest.param(r.normal(size=(n, 5)) * 1e5, {}, id="long rows")
+    yield pytest.param(r.normal(size=(n, 5)) * 10.0 ** np.arange(-6, 4, 2), {}, id="columns of all sizes")
+
+
+@pytest.mark.parametrize(("pool", "options"), list(hard_pools()))
+def test_the_batch_keeps_its_digits_where_picks_take_nearly_all(pool, options):
+    picks = qr.select.variance_reduction(pool, 12, labeled=[], **options)
+    left = np.ones(len(pool), bool)
+    gains = exact_gains(pool, picks.indices, **options)
+    for pick, value, exact in zip(*picks, gains, strict=True):
+        assert exact[pick] >= exact[left].max() * (1 - 1e-9)
+        assert value == pytest.approx(exact[pick], rel=1e-9)
+        left[pick] = False
+
+
+def test_a_batch_that_falls_far_has_the_same_bits_for_any_threads():
+    pool = np.random.default_rng(0).normal(size=(30_000, 5)) * 1e5
+    one, two = (qr.select.variance_reduction(pool, 12, labeled=[], n_threads=n) for n in (1, 2))
+    assert bits(one.values) == bits(two.values)
+    assert one.indices.tolist() == two.indices.tolist()
 
 
 def test_the_batch_is_of_available_and_unlabelled_rows():

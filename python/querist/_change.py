@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,7 +171,7 @@ def variance_reduction(
     pool = as_array(features, "features")
     posterior = linear_posterior(pool, labeled, ridge, noise, n_threads=n_threads, deadline=time)
     fall = _core.variance_reduction(
-        pool, posterior.covariance, posterior.moment, posterior.noise, out, n_threads, time.left()
+        pool, posterior.root, posterior.moment, posterior.noise, out, n_threads, time.left()
     )
     check_range(fall, pool, f", with ridge={ridge} and noise={noise},")
     return fall
@@ -190,20 +191,13 @@ def check_range(numbers: NDArray[Any], pool: NDArray[Any], circumstances: str = 
 class LinearPosterior:
     """A Bayesian linear regression after the labelled rows, and the pool it is to predict."""
 
-    covariance: NDArray[np.float64]
-    """S, that of the weights."""
-    second_moment: NDArray[np.float64]
-    """M, the mean of u uᵀ over the pool."""
+    root: NDArray[np.float64]
+    """B, of which the covariance of the weights is S = Bᵀ B."""
+    moment: NDArray[np.float64]
+    """B M Bᵀ, M the mean of u uᵀ over the pool."""
     noise: float
     labeled: NDArray[np.int64]
     """Which rows of the pool are labelled."""
-
-    @property
-    def moment(self) -> NDArray[np.float64]:
-        """S M S, of which a candidate's gain is made."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            product = self.covariance @ self.second_moment @ self.covariance
-        return (product + product.T) / 2
 
 
 def linear_posterior(
@@ -237,9 +231,11 @@ def linear_posterior(
         precision += _core.gram(pool[own[start : start + BLOCK]], n_threads, deadline.left())
     precision[np.diag_indices(d)] += ridge
     try:
-        # S = noise · (L Lᵀ)⁻¹, symmetric to the bit and positive definite.
-        half = np.linalg.inv(np.linalg.cholesky(precision))
+        # S = noise · (L Lᵀ)⁻¹ = Bᵀ B.
+        root = math.sqrt(noise) * np.linalg.inv(np.linalg.cholesky(precision))
     except np.linalg.LinAlgError as error:
         msg = f"ridge: {ridge} is too small beside the labelled features to be told from 0"
         raise ValueError(msg) from error
-    return LinearPosterior(noise * (half.T @ half), second_moment, noise, own)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moment = root @ second_moment @ root.T
+    return LinearPosterior(root, (moment + moment.T) / 2, noise, own)

@@ -133,7 +133,7 @@ def gram(
 ) -> NDArray[np.float64]: ...
 def variance_reduction(
     features: ArrayLike,
-    covariance: NDArray[np.float64],
+    root: NDArray[np.float64],
     moment: NDArray[np.float64],
     noise: float,
     out: NDArray[Any] | None,
@@ -142,8 +142,7 @@ def variance_reduction(
 ) -> NDArray[Any]: ...
 def variance_reduction_picks(
     features: ArrayLike,
-    covariance: NDArray[np.float64],
-    second_moment: NDArray[np.float64],
+    root: NDArray[np.float64],
     moment: NDArray[np.float64],
     noise: float,
     k: int,

@@ -153,7 +153,8 @@ def variance_reduction(
 
     Notes
     -----
-    O(n d² + k n d) time at most, O(n + d²) memory: each pick changes the covariance by a matrix of rank one.
+    O(n d² + k n d) time, O(n + d²) memory: each pick changes the covariance by a matrix of rank one. What
+    that leaves of rows that are long beside `ridge` is computed anew, O(n d²), as often as it falls by 10^5.
 
     References
     ----------
@@ -172,8 +173,7 @@ def variance_reduction(
     posterior = linear_posterior(pool, labeled, ridge, noise, n_threads=n_threads, deadline=time)
     indices, values, scored = _core.variance_reduction_picks(
         pool,
-        posterior.covariance,
-        posterior.second_moment,
+        posterior.root,
         posterior.moment,
         posterior.noise,
         k,

@@ -4,9 +4,15 @@
 //!
 //! With the posterior covariance S and the noise variance σ², labelling x turns S into S − S x xᵀ S / (σ² +
 //! xᵀ S x), and the mean over the pool of uᵀ S u falls by xᵀ G x / (σ² + xᵀ S x), G = S M S, M = mean u uᵀ.
-//! So all gains are two quadratic forms a row, O(n d²), and no refit. The greedy batch keeps a = xᵀ G x and b
-//! = xᵀ S x of all rows and downdates them after each pick: two products a row, O(n d) a pick. Float64
-//! throughout: the forms are differences of nearly equal ones after many labels.
+//! So all gains are two quadratic forms a row, O(n d²), and no refit. S is kept as a root, S = Bᵀ B, so that both forms
+//! are of y = B x: yᵀ y and yᵀ Q y, Q = B M Bᵀ.
+//!
+//! The greedy batch keeps a = yᵀ Q y and b = yᵀ y of all rows and downdates them after each pick: two products
+//! a row, O(n d) a pick. That cancels where a pick takes nearly all of them away, as it does where rows are long beside the
+//! ridge. So it also keeps the size of what was subtracted; once a row that rounding might make the best has fallen by 10^5
+//! of it, B and Q say all forms anew, O(n d²). B is turned so that the pick lies along one row of it, and that row is
+//! shortened, which cancels nothing. To downdate S itself left no digit of ages and years beside an income.
+//! Float64 throughout.
 
 use fearless_simd::Simd;
 
@@ -23,12 +29,18 @@ use crate::tile::{Epilogue, Packed, STRIP, products};
 /// Numbers that a thread takes at a time.
 const STEP: usize = 1 << 15;
 
+/// What rounding takes off a form, of the size of what it was made of.
+const ROUNDING: f64 = 32.0 * f64::EPSILON;
+
+/// What it may take off the gain of a pick, of itself.
+const EXACT: f64 = 1e-9;
+
 /// A Bayesian linear model and a pool, as matrices of d × d.
 #[derive(Debug, Clone, Copy)]
 pub struct Posterior<'a> {
-    /// S, the covariance of the weights.
-    pub covariance: &'a [f64],
-    /// G = S M S, M the mean of u uᵀ over the pool.
+    /// B, a root of the covariance of the weights: S = Bᵀ B.
+    pub root: &'a [f64],
+    /// Q = B M Bᵀ, M the mean of u uᵀ over the pool.
     pub moment: &'a [f64],
     /// σ², the variance of the noise.
     pub noise: f64,
@@ -39,8 +51,19 @@ pub struct Posterior<'a> {
 /// # Errors
 /// [`Error::Row`] for the first row that is not finite; [`Error::Stopped`].
 pub fn gram(rows: &Rows<'_, f64>, argument: &'static str, par: Par<'_>) -> Result<Vec<f64>, Error> {
+    gram_of(rows, None, argument, par)
+}
+
+/// Σ y yᵀ, y = B x or, without a root, x.
+fn gram_of(
+    rows: &Rows<'_, f64>,
+    root: Option<&[f64]>,
+    argument: &'static str,
+    par: Par<'_>,
+) -> Result<Vec<f64>, Error> {
     let (n, d) = (rows.len(), rows.width());
     some_columns(d, argument)?;
+    let root = root.map(|root| packed(root, d, par.level));
     let step = (STEP / d.max(1)).clamp(1, 256);
     let whole = InOrder::new(vec![0.0; d * d]);
     let start = || (Vec::new(), Vec::new(), Packed::default(), Vec::new());
@@ -48,6 +71,8 @@ pub fn gram(rows: &Rows<'_, f64>, argument: &'static str, par: Par<'_>) -> Resul
     par.run(jobs, n * d * (d / 8 + 1), start, |(block, turned, packed, strip), (number, first)| {
         let given = rows.read(first..first + step, block);
         check(given, d, first, argument)?;
+        let made = root.as_ref().map(|root| stored(given, (root, d), strip, par.level));
+        let given = made.as_deref().unwrap_or(given);
         // The columns of the block as rows: their products are those of the sum.
         let count = given.len() / d;
         turned.clear();
@@ -58,9 +83,7 @@ pub fn gram(rows: &Rows<'_, f64>, argument: &'static str, par: Par<'_>) -> Resul
             }
         }
         packed.pack(turned, count, par.level);
-        let mut store = Store { width: d, out: Vec::with_capacity(d * d) };
-        products(turned, packed, &mut store, strip, par.level);
-        whole.add(number, store.out);
+        whole.add(number, stored(turned, (packed, d), strip, par.level));
         Ok(())
     })?;
     Ok(whole.into_whole())
@@ -91,53 +114,85 @@ impl Epilogue<f64> for Store {
     }
 }
 
-/// xᵀ A x of rows: each row's products with the rows of A, times the row.
+/// The products of rows with those of a small matrix, row by row.
+fn stored(
+    rows: &[f64],
+    (packed, width): (&Packed<f64>, usize),
+    strip: &mut Vec<f64>,
+    level: Level,
+) -> Vec<f64> {
+    let mut store = Store { width, out: Vec::new() };
+    products(rows, packed, &mut store, strip, level);
+    store.out
+}
+
+fn packed(matrix: &[f64], d: usize, level: Level) -> Packed<f64> {
+    let mut packed = Packed::default();
+    packed.pack(matrix, d, level);
+    packed
+}
+
+/// What is known of a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Form {
+    /// yᵀ Q y = xᵀ G x.
+    a: f64,
+    /// yᵀ y = xᵀ S x.
+    b: f64,
+    /// The sizes of all that `a` and `b` were made of by sums and differences.
+    sizes: (f64, f64),
+}
+
+impl Form {
+    fn gain(&self, noise: f64) -> f64 {
+        self.a.max(0.0) / (noise + self.b.max(0.0))
+    }
+
+    /// Whether rounding might hide that this is better than the best, or how good it is.
+    fn is_unclear(&self, best: f64, noise: f64) -> bool {
+        let (most, rounding) = (best * (noise + self.b.max(0.0)), self.sizes.0 + best * self.sizes.1);
+        let rounding = rounding * ROUNDING;
+        rounding > EXACT * most && self.a + rounding >= most
+    }
+}
+
+/// The forms of rows y: their products with the rows of Q, times y.
 struct Forms<'a> {
     rows: &'a [f64],
     d: usize,
-    out: Vec<f64>,
+    out: &'a mut [Form],
 }
 
 impl Epilogue<f64> for Forms<'_> {
     #[inline(always)]
     fn strip<S: Simd>(&mut self, simd: S, first: usize, pairs: &mut [f64], width: usize) {
         for (r, row) in pairs.chunks_exact(width).enumerate() {
-            let x = &self.rows[(first + r) * self.d..][..self.d];
-            self.out.push(dot(simd, &row[..self.d], x));
+            let y = &self.rows[(first + r) * self.d..][..self.d];
+            let (a, b) = (dot(simd, &row[..self.d], y), dot(simd, y, y));
+            self.out[first + r] = Form { a, b, sizes: (a, b) };
         }
     }
 }
 
-/// a = xᵀ G x and b = xᵀ S x of each row.
-fn forms(rows: &Rows<'_, f64>, posterior: &Posterior<'_>, par: Par<'_>) -> Result<Vec<(f64, f64)>, Error> {
+/// What is known of each row.
+fn forms(rows: &Rows<'_, f64>, posterior: &Posterior<'_>, par: Par<'_>) -> Result<Vec<Form>, Error> {
     let (n, d) = (rows.len(), rows.width());
     some_columns(d, "features")?;
-    for (argument, matrix) in [("covariance", posterior.covariance), ("moment", posterior.moment)] {
+    for (argument, matrix) in [("root", posterior.root), ("moment", posterior.moment)] {
         if matrix.len() != d * d {
             return Err(Error::shape(argument, &format_args!("{d} x {d} numbers"), &matrix.len()));
         }
     }
-    let pack = |matrix: &[f64], level: Level| {
-        let mut packed = Packed::default();
-        packed.pack(matrix, d, level);
-        packed
-    };
-    let (moment, covariance) = (pack(posterior.moment, par.level), pack(posterior.covariance, par.level));
+    let (root, moment) = (packed(posterior.root, d, par.level), packed(posterior.moment, d, par.level));
     let step = (STEP / d.max(1)).next_multiple_of(STRIP);
-    let mut all = vec![(0.0, 0.0); n];
+    let mut all = vec![Form::default(); n];
     let start = || (Vec::new(), Vec::new());
     let jobs = all.chunks_mut(step).enumerate();
-    par.run(jobs, n * d * (d / 4 + 1), start, |(block, strip), (number, all)| {
+    par.run(jobs, n * d * (d / 4 + 1), start, |(block, strip), (number, out)| {
         let rows = rows.read(number * step..(number + 1) * step, block);
         check(rows, d, number * step, "features")?;
-        let mut of = |packed: &Packed<f64>| {
-            let mut forms = Forms { rows, d, out: Vec::with_capacity(rows.len() / d) };
-            products(rows, packed, &mut forms, strip, par.level);
-            forms.out
-        };
-        for ((out, a), b) in all.iter_mut().zip(of(&moment)).zip(of(&covariance)) {
-            *out = (a, b);
-        }
+        let rows = &stored(rows, (&root, d), strip, par.level)[..];
+        products(rows, &moment, &mut Forms { rows, d, out }, strip, par.level);
         Ok(())
     })?;
     Ok(all)
@@ -154,41 +209,48 @@ pub fn variance_reduction<T: Real>(
     par: Par<'_>,
 ) -> Result<(), Error> {
     Error::unless_long(out.len(), rows.len())?;
-    for (out, (a, b)) in out.iter_mut().zip(forms(rows, posterior, par)?) {
-        *out = T::from_f64(a.max(0.0) / (posterior.noise + b.max(0.0)));
+    for (out, form) in out.iter_mut().zip(forms(rows, posterior, par)?) {
+        *out = T::from_f64(form.gain(posterior.noise));
     }
     Ok(())
 }
 
-/// A batch picked greedily: each time the row of the largest gain, given those before it. `second` is M, d × d;
-/// O(n d² + k (n d + d²)).
+/// A batch picked greedily: each time the row of the largest gain, given those before it. O(n d² + k (n d +
+/// d²)), and O(n d²) again where the forms have fallen far.
 ///
 /// # Errors
 /// As [`variance_reduction`]; [`Error::BatchTooLarge`].
 pub fn greedy_batch(
     rows: &Rows<'_, f64>,
     posterior: &Posterior<'_>,
-    second: &[f64],
     k: usize,
     mut quotas: Open<'_>,
     par: Par<'_>,
 ) -> Result<Picks<f64>, Error> {
-    let (n, d) = (rows.len(), rows.width());
+    let (n, d, noise) = (rows.len(), rows.width(), posterior.noise);
     quotas.check(k, 0..n)?;
     let mut open: Vec<bool> = (0..n).map(|row| quotas.can(row)).collect();
-    let mut forms = forms(rows, posterior, par)?;
-    let mut covariance = posterior.covariance.to_vec();
+    let mut all = forms(rows, posterior, par)?;
+    let mut model = Model { root: posterior.root.to_vec(), moment: posterior.moment.to_vec(), noise };
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
     let mut block = Vec::new();
+    let mut anew = true;
     while picks.indices.len() < k {
-        let gain = |(a, b): (f64, f64)| a.max(0.0) / (posterior.noise + b.max(0.0));
         let mut best: Option<(usize, f64)> = None;
         for i in (0..n).filter(|&i| open[i]) {
-            if best.is_none_or(|(_, value)| gain(forms[i]) > value) {
-                best = Some((i, gain(forms[i])));
+            let gain = all[i].gain(noise);
+            if best.is_none_or(|(_, value)| gain > value) {
+                best = Some((i, gain));
             }
         }
         let Some((pick, value)) = best else { break };
+        if !anew && all.iter().zip(&open).any(|(form, open)| *open && form.is_unclear(value, noise)) {
+            let total = gram_of(rows, Some(&model.root), "features", par)?;
+            model.moment = total.into_iter().map(|sum| sum / n as f64).collect();
+            all = forms(rows, &model.posterior(), par)?;
+            anew = true;
+            continue;
+        }
         open[pick] = false;
         if quotas.take(pick) {
             open.iter_mut().enumerate().for_each(|(row, open)| *open &= quotas.can(row));
@@ -198,34 +260,88 @@ pub fn greedy_batch(
         if picks.indices.len() == k {
             break;
         }
-        // S falls by v vᵀ / s and G by (v wᵀ + w vᵀ) / s − v vᵀ (vᵀ M v) / s².
-        let x = rows.read(pick..pick + 1, &mut block).to_vec();
-        let v = times(&covariance, &x, par.level);
-        let mv = times(second, &v, par.level);
-        let w = times(&covariance, &mv, par.level);
-        let s = posterior.noise + dispatch(par.level, Dot(&v, &x));
-        let vmv = dispatch(par.level, Dot(&v, &mv));
-        for (row, &vi) in covariance.chunks_exact_mut(d).zip(&v) {
-            for (entry, &vj) in row.iter_mut().zip(&v) {
-                *entry -= vi * vj / s;
-            }
-        }
+        let Fall { v, w, s, vmv } = model.label(rows.read(pick..pick + 1, &mut block), par.level);
         let step = (STEP / d).max(1);
-        par.run(forms.chunks_mut(step).enumerate(), 2 * n * d, Vec::new, |block, (number, forms)| {
+        par.run(all.chunks_mut(step).enumerate(), 2 * n * d, Vec::new, |block, (number, forms)| {
             let rows = rows.read(number * step..(number + 1) * step, block);
-            for (x, (a, b)) in rows.chunks_exact(d).zip(forms) {
+            for (x, form) in rows.chunks_exact(d).zip(forms) {
                 let vx = dispatch(par.level, Dot(&v, x)) / s;
                 let wx = dispatch(par.level, Dot(&w, x));
-                *a += vx * (vx * vmv - 2.0 * wx);
-                *b -= vx * vx * s;
+                form.a += vx * (vx * vmv - 2.0 * wx);
+                form.b -= vx * vx * s;
+                form.sizes.0 += vx.abs() * (vx.abs() * vmv + 2.0 * wx.abs());
             }
             Ok(())
         })?;
+        anew = false;
     }
     Ok(picks)
+}
+
+/// A posterior that labels change.
+struct Model {
+    root: Vec<f64>,
+    moment: Vec<f64>,
+    noise: f64,
+}
+
+/// What the label of x takes away: S falls by v vᵀ / s and G by (v wᵀ + w vᵀ) / s − v vᵀ (vᵀ M v) / s².
+struct Fall {
+    v: Vec<f64>,
+    w: Vec<f64>,
+    s: f64,
+    vmv: f64,
+}
+
+impl Model {
+    fn posterior(&self) -> Posterior<'_> {
+        Posterior { root: &self.root, moment: &self.moment, noise: self.noise }
+    }
+
+    /// Labels a row. With y = B x the new root is (I − y yᵀ / s)^½ B, here: turned by H = I − t h hᵀ so that y
+    /// lies along the axis of its largest number, and shortened there.
+    fn label(&mut self, x: &[f64], level: Level) -> Fall {
+        let (d, y) = (x.len(), times(&self.root, x, level));
+        let q = times(&self.moment, &y, level);
+        let squared = dispatch(level, Dot(&y, &y));
+        let s = self.noise + squared;
+        let (v, w) = (across(&self.root, &y), across(&self.root, &q));
+        let vmv = dispatch(level, Dot(&y, &q));
+        let axis = (0..d).fold(0, |best, at| if y[at].abs() > y[best].abs() { at } else { best });
+        if squared > 0.0 {
+            let mut h = y;
+            h[axis] += squared.sqrt().copysign(h[axis]);
+            let t = 2.0 / dispatch(level, Dot(&h, &h));
+            let along = across(&self.root, &h);
+            for (row, &h) in self.root.chunks_exact_mut(d).zip(&h) {
+                row.iter_mut().zip(&along).for_each(|(entry, along)| *entry -= t * h * along);
+            }
+            let g = times(&self.moment, &h, level);
+            let hg = dispatch(level, Dot(&h, &g));
+            for (i, row) in self.moment.chunks_exact_mut(d).enumerate() {
+                for (j, entry) in row.iter_mut().enumerate() {
+                    *entry -= t * (h[i] * g[j] + g[i] * h[j]) - t * hg * (t * h[i] * h[j]);
+                }
+            }
+            let short = (self.noise / s).sqrt();
+            self.root[axis * d..][..d].iter_mut().for_each(|entry| *entry *= short);
+            self.moment[axis * d..][..d].iter_mut().for_each(|entry| *entry *= short);
+            self.moment.iter_mut().skip(axis).step_by(d).for_each(|entry| *entry *= short);
+        }
+        Fall { v, w, s, vmv }
+    }
 }
 
 /// A matrix times a vector.
 fn times(matrix: &[f64], x: &[f64], level: Level) -> Vec<f64> {
     matrix.chunks_exact(x.len()).map(|row| dispatch(level, Dot(row, x))).collect()
+}
+
+/// A matrix turned, times a vector.
+fn across(matrix: &[f64], x: &[f64]) -> Vec<f64> {
+    let mut sum = vec![0.0; x.len()];
+    for (row, &x) in matrix.chunks_exact(x.len()).zip(x) {
+        sum.iter_mut().zip(row).for_each(|(sum, entry)| *sum += x * entry);
+    }
+    sum
 }

@@ -93,7 +93,7 @@ fn matrix(given: &Bound<'_, PyArray2<f64>>) -> PyResult<Vec<f64>> {
 pub(crate) fn variance_reduction<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
-    covariance: &Bound<'py, PyArray2<f64>>,
+    root: &Bound<'py, PyArray2<f64>>,
     moment: &Bound<'py, PyArray2<f64>>,
     noise: f64,
     out: Option<&Bound<'py, PyAny>>,
@@ -102,8 +102,8 @@ pub(crate) fn variance_reduction<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let limits = Limits::new(n_threads, deadline)?;
     let array = arguments::features(features, "features")?;
-    let (covariance, moment) = (matrix(covariance)?, matrix(moment)?);
-    let posterior = Posterior { covariance: &covariance, moment: &moment, noise };
+    let (root, moment) = (matrix(root)?, matrix(moment)?);
+    let posterior = Posterior { root: &root, moment: &moment, noise };
     let out = out.map(std::slice::from_ref);
     match capi::rows(&array, "features")?.0 {
         Floats::Single(rows) => gains::<f32>(py, &array, &rows.widened(), &posterior, out, &limits),
@@ -132,8 +132,7 @@ fn gains<'py, T: Real + Element>(
 pub(crate) fn variance_reduction_picks<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyAny>,
-    covariance: &Bound<'py, PyArray2<f64>>,
-    second_moment: &Bound<'py, PyArray2<f64>>,
+    root: &Bound<'py, PyArray2<f64>>,
     moment: &Bound<'py, PyArray2<f64>>,
     noise: f64,
     k: &Bound<'py, PyAny>,
@@ -147,12 +146,11 @@ pub(crate) fn variance_reduction_picks<'py>(
     let rows = capi::wide_rows(&array, "features")?;
     let k = arguments::count(k, "k")?;
     let pickable = Pickable::new(available, quota, rows.len())?;
-    let (covariance, second, moment) = (matrix(covariance)?, matrix(second_moment)?, matrix(moment)?);
-    let posterior = Posterior { covariance: &covariance, moment: &moment, noise };
+    let (root, moment) = (matrix(root)?, matrix(moment)?);
+    let posterior = Posterior { root: &root, moment: &moment, noise };
     let size = array.len() * (rows.width() / 4 + 1);
-    let found = call(py, &limits, size, |par| {
-        core::greedy_batch(&rows, &posterior, &second, k, pickable.open(), par)
-    })?;
+    let found =
+        call(py, &limits, size, |par| core::greedy_batch(&rows, &posterior, k, pickable.open(), par))?;
     let scored = rows.len() * k.max(1);
     picks(py, found, scored)
 }
