@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import querist as qr
+import scipy.sparse
 from levels import at_level
 from reference import FLOATS, MAPPED, bits
 from reference_kernels import LINEAR, QUADRATIC, distances, information_density, knn_density, pool_of
@@ -136,6 +137,47 @@ def test_neighbours_are_found_where_squares_vanish(scale, metric):
         got = qr.knn_density(pool, k, metric=metric)
         np.testing.assert_allclose(got[finite], expected[finite], rtol=1e-6)
         assert np.isinf(got[~finite]).all()
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(1200, 2, 3), (1200, 16, 5), (300, 2, 250), (1000, 1, 2)])
+@pytest.mark.parametrize("offset", [0, 10, 1e3, 1e5])
+def test_the_nearest_directions_of_float32_are_those_of_float64(n, d, k, offset):
+    pool = np.random.default_rng(0).normal(offset, 1, (n, d)).astype(np.float32)
+    pool[7] = pool[n // 2] = 0
+    pool[n - 1] = pool[3]
+    got = qr.knn_density(pool, k, metric="cosine")
+    with np.errstate(over="ignore"):
+        expected = qr.knn_density(pool.astype(np.float64), k, metric="cosine").astype(np.float32)
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    other = qr.knn_density(np.asfortranarray(pool), k, metric="cosine", n_threads=2)
+    assert bits(got) == bits(other)
+
+
+@single_and_double
+@pytest.mark.parametrize("as_given", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_mean_cosines_are_in_their_range(dtype, as_given):
+    for seed in range(20):
+        r = np.random.default_rng(seed)
+        one = r.normal(size=(1, 7)) * r.uniform(0.5, 2, (40, 1))
+        sides = np.where(np.arange(40) == 3, -1, 1)[:, None]
+        for pool in (one.astype(dtype), (one * sides).astype(dtype)):
+            for include_self in (True, False):
+                cosine, shifted = (
+                    qr.information_density(as_given(pool), shift=shift, include_self=include_self)
+                    for shift in (False, True)
+                )
+                assert np.abs(cosine).max() <= 1
+                assert 0 <= shifted.min() <= shifted.max() <= 1
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e8, 1e11])
+@pytest.mark.parametrize("d", [1, 2, 9])
+def test_mean_squared_distances_far_from_the_origin_keep_their_digits(offset, d):
+    pool = np.random.default_rng(d).normal(size=(300, d)) + offset
+    # The numbers as stored, moved without rounding.
+    moved = pool - pool[0]
+    expected = 1 / (1 + ((moved[:, None] - moved) ** 2).sum(axis=2).mean(axis=1))
+    np.testing.assert_allclose(qr.information_density(pool, metric="sqeuclidean"), expected, rtol=1e-14)
 
 
 @single_and_double

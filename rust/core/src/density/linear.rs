@@ -64,8 +64,10 @@ pub fn density<T: Real>(
     let (others, argument) = reference.map_or((rows, "features"), |reference| (reference, "reference"));
     let alone = reference.is_none() && !options.include_self;
     let mean = mean_row(others, options.similarity, argument, par)?;
-    let centre = widened(mean.iter().map(|&x| T::from_f64(x)).collect());
-    let rest = mean.iter().zip(&centre).map(|(x, c): (_, &T)| T::from_f64(2.0 * (x - c.to_f64())));
+    let centre = widened(mean.iter().map(|&(origin, mean)| T::from_f64(origin + mean)).collect());
+    // From both parts: their sum is rounded even in float64.
+    let rest = mean.iter().zip(&centre);
+    let rest = rest.map(|(&(origin, mean), c): (_, &T)| T::from_f64(2.0 * (origin - c.to_f64() + mean)));
     let rest = widened(rest.collect());
     let about = About { options, centre: &centre, rest: &rest, alone: alone.then_some(n) };
     let total = about.all(rows, Some(out), "features", par)?;
@@ -91,13 +93,13 @@ pub fn density<T: Real>(
     Ok(())
 }
 
-/// The mean of the rows, each scaled to length 1 for cosines.
+/// The mean of the rows, each scaled to length 1 for cosines; in two parts, of which the second is small.
 fn mean_row<T: Real>(
     rows: &Rows<'_, T>,
     similarity: Similarity,
     argument: &'static str,
     par: Par<'_>,
-) -> Result<Vec<f64>, Error> {
+) -> Result<Vec<(f64, f64)>, Error> {
     let (n, d) = (rows.len(), rows.width());
     let step = (STEP / d).next_multiple_of(T::LANES).max(T::LANES);
     let whole = InOrder::new(vec![0.0; d]);
@@ -128,8 +130,8 @@ fn mean_row<T: Real>(
     )?;
     let mean = whole.into_whole().into_iter().map(|sum| sum / n as f64);
     Ok(match origin {
-        Some(origin) => mean.zip(origin).map(|(mean, origin)| origin.to_f64() + mean).collect(),
-        None => mean.collect(),
+        Some(origin) => mean.zip(origin).map(|(mean, origin)| (origin.to_f64(), mean)).collect(),
+        None => mean.map(|mean| (0.0, mean)).collect(),
     })
 }
 
@@ -372,6 +374,11 @@ impl<T: Real> Kernel for Compare<'_, T> {
                     let n = n as f64;
                     let mean = value.mul_add(T::splat(simd, T::from_f64(n)), zero - own);
                     value = mean * T::splat(simd, T::from_f64(1.0 / (n - 1.0)));
+                }
+                if similarity == Similarity::Cosine {
+                    // Rounding aside, which a density must not show; NaN stays.
+                    value = value.simd_gt(one).select(one, value);
+                    value = value.simd_lt(zero - one).select(zero - one, value);
                 }
                 if about.options.shift {
                     value = value.mul_add(half, half);

@@ -5,7 +5,9 @@
 //! best distance so far) as they stand when it begins, notes the pairs under a bar, and gives them in when it
 //! ends; blocks with themselves go first, so that there is a bar for all others. The k best are those of a
 //! total order (distance, then index), and so do not depend on who came when. The distances of these k are
-//! then computed in float64. So are distances whose squares might vanish in the element type, at once.
+//! then computed in float64. So are distances whose squares might vanish in the element type, at once, and between
+//! directions of float32 all that the tile puts under a bar, or so little above it that rounding may have: by the tile
+//! alone, the k nearest of rows 10^-6 apart were others.
 
 use std::cmp::Ordering;
 use std::iter;
@@ -16,7 +18,7 @@ use fearless_simd::prelude::*;
 
 use super::pairwise::{Counted, Worker};
 use super::{same_width, work};
-use crate::distance::{Block, faint, order_of_faint, squared_distances};
+use crate::distance::{Block, Directions, faint, order_of_faint, squared_distances};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;
@@ -45,6 +47,8 @@ pub fn knn_density<T: Real>(
         return Err(Error::shape("k", &format_args!("1 to {} (the other rows)", n - 1), &k));
     }
     let space = metric.space(rows);
+    let coarse = metric == Metric::Cosine && T::EPSILON.to_f64() > f64::EPSILON;
+    let directions = if coarse { Some(Directions::of(rows, par)?) } else { None };
     let side = side::<T>(d);
     let blocks = n.div_ceil(side);
     let best: Vec<Mutex<Best<T>>> =
@@ -58,9 +62,10 @@ pub fn knn_density<T: Real>(
         // One lock at a time: i and j may be the same.
         noting.row_bars.clone_from(&lock(i).bars);
         noting.column_bars.clone_from(&lock(j).bars);
-        noting.begin(&worker.right, i == j, k);
+        noting.begin(&worker.right, i == j, k, directions.as_ref());
         let (left, right) = (&worker.left, &worker.right);
-        let mut pairs = Pairs { left, right, faint: faint(d), noting };
+        let (directions, first) = (directions.as_ref(), (i * side, j * side));
+        let mut pairs = Pairs { left, right, first, directions, faint: faint(d), noting };
         squared_distances(left, right, &mut pairs, &mut worker.strip, par.level);
         let mut left = lock(i);
         for &(row, column, d2) in &noting.for_rows {
@@ -166,6 +171,11 @@ struct Noting<T> {
     row_bars: Vec<T>,
     /// −∞ for columns that are no rows.
     column_bars: Vec<T>,
+    /// What the tile tells of pairs under these bars, at most.
+    row_reach: Vec<T>,
+    column_reach: Vec<T>,
+    /// For rows that are not side by side.
+    room: [Vec<T>; 2],
     /// A block with itself: offered to rows only, and no row to itself.
     itself: bool,
     k: usize,
@@ -178,10 +188,12 @@ struct Noting<T> {
 
 impl<T: Real> Default for Noting<T> {
     fn default() -> Self {
-        let (row_bars, column_bars) = (Vec::new(), Vec::new());
         Self {
-            row_bars,
-            column_bars,
+            row_bars: Vec::new(),
+            column_bars: Vec::new(),
+            row_reach: Vec::new(),
+            column_reach: Vec::new(),
+            room: [Vec::new(), Vec::new()],
             itself: false,
             k: 0,
             all: Vec::new(),
@@ -192,9 +204,16 @@ impl<T: Real> Default for Noting<T> {
 }
 
 impl<T: Real> Noting<T> {
-    fn begin(&mut self, right: &Block<T>, itself: bool, k: usize) {
+    fn begin(&mut self, right: &Block<T>, itself: bool, k: usize, directions: Option<&Directions<'_, T>>) {
         self.k = k;
+        for (bars, reach) in
+            [(&self.row_bars, &mut self.row_reach), (&self.column_bars, &mut self.column_reach)]
+        {
+            reach.clear();
+            reach.extend(bars.iter().map(|&bar| directions.map_or(bar, |directions| directions.reach(bar))));
+        }
         self.column_bars.resize(right.width(), T::MINUS_INFINITY);
+        self.column_reach.resize(right.width(), T::MINUS_INFINITY);
         self.itself = itself;
         self.for_rows.clear();
         self.for_columns.clear();
@@ -205,6 +224,10 @@ impl<T: Real> Noting<T> {
 struct Pairs<'a, T> {
     left: &'a Block<T>,
     right: &'a Block<T>,
+    /// The first rows of both.
+    first: (usize, usize),
+    /// Where directions are compared in float64.
+    directions: Option<&'a Directions<'a, T>>,
     /// Squared distances up to this are put in order by [`order_of_faint`].
     faint: T,
     noting: &'a mut Noting<T>,
@@ -212,7 +235,11 @@ struct Pairs<'a, T> {
 
 impl<T: Real> Pairs<'_, T> {
     /// What a pair is ordered by, given the squared distance that the tile tells.
-    fn key(&self, row: usize, column: usize, d2: T) -> T {
+    fn key(&mut self, row: usize, column: usize, d2: T) -> T {
+        if let Some(directions) = self.directions {
+            let (x, y) = (self.first.0 + row, self.first.1 + column);
+            return if d2 < T::INFINITY { directions.order(x, y, &mut self.noting.room) } else { d2 };
+        }
         if d2 > self.faint { d2 } else { order_of_faint(self.left.row(row), self.right.row(column)) }
     }
 
@@ -221,13 +248,24 @@ impl<T: Real> Pairs<'_, T> {
     fn note_nearest(&mut self, row: usize, d2: &[T]) {
         let mut all = std::mem::take(&mut self.noting.all);
         let others = d2.iter().copied().zip(0..).filter(|&(d2, column)| d2 < T::INFINITY && column != row);
-        all.clear();
-        all.extend(others.map(|(d2, column)| (self.key(row, column, d2), column)));
         let k = self.noting.k;
+        let order = |a: &(T, usize), b: &(T, usize)| {
+            a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
+        };
+        all.clear();
+        all.extend(others);
+        if let Some(directions) = self.directions
+            && all.len() > k
+        {
+            // The k that are nearest by the tile are within this of the row, and so are the k nearest.
+            let (_, &mut (last, _), _) = all.select_nth_unstable_by(k - 1, order);
+            let reach = directions.reach(directions.reach(last));
+            all.retain(|&(d2, _)| d2 <= reach);
+        }
+        for (d2, column) in &mut all {
+            *d2 = self.key(row, *column, *d2);
+        }
         if all.len() > k {
-            let order = |a: &(T, usize), b: &(T, usize)| {
-                a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
-            };
             all.select_nth_unstable_by(k, order);
             all.truncate(k);
         }
@@ -261,11 +299,11 @@ impl<T: Real> Epilogue<T> for Pairs<'_, T> {
                 continue;
             }
             // Whatever is faint has to be looked at.
-            let bar = self.noting.row_bars[first + r];
+            let bar = self.noting.row_reach[first + r];
             let bar = T::splat(simd, if bar > self.faint { bar } else { self.faint });
             for at in (0..width).step_by(T::LANES) {
                 let d2 = T::load(simd, &row[at..][..T::LANES]);
-                let bars = bar.max(T::load(simd, &self.noting.column_bars[at..][..T::LANES]));
+                let bars = bar.max(T::load(simd, &self.noting.column_reach[at..][..T::LANES]));
                 let under = d2.simd_le(bars).to_bitmask() & all_lanes::<T>();
                 if under != 0 {
                     self.note(first + r, at, &row[at..][..T::LANES], under);

@@ -138,7 +138,10 @@ pub fn density<T: Real>(
                     (if squared < 0.0 { 0.0 } else { squared }, 0.0)
                 }
             };
-            let value = alone.map_or(value, |n| (n * value - own) / (n - 1.0));
+            let mut value = alone.map_or(value, |n| (n * value - own) / (n - 1.0));
+            if options.similarity == Similarity::Cosine {
+                value = value.clamp(-1.0, 1.0);
+            }
             *out = T::from_f64(match options.similarity {
                 Similarity::SquaredDistance => 1.0 / (1.0 + value),
                 _ if options.shift => f64::midpoint(1.0, value),

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-use crate::distance::{Block, Space, fault_of, squared_distances, unit_rows};
+use crate::distance::{Block, Space, fault_of, slack, squared_distances, unit_rows, vanishing};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;
@@ -301,18 +301,6 @@ impl<T: Real> Worker<T> {
         squared_distances(&self.left, &self.right, &mut epilogue, &mut self.strip, par.level);
         Ok(())
     }
-}
-
-/// How far a squared distance of `distance.rs` can be from the true one, given the sum of the largest squared
-/// norms. Of a product: (128 + d / 128) roundings of Σ |x y| ≤ ½ (‖x‖² + ‖y‖²); of the norms, the centring
-/// and the rest, some more.
-fn slack<T: Real>(d: usize, norms: f64) -> f64 {
-    (160.0 + d as f64 / 64.0) * T::EPSILON.to_f64() * norms + vanishing::<T>(d)
-}
-
-/// How far a sum over d squares can be off because squares vanish: d times the smallest number, and a few.
-fn vanishing<T: Real>(d: usize) -> f64 {
-    8.0 * (d as f64 + 160.0) * T::TINY.to_f64() * T::EPSILON.to_f64()
 }
 
 /// The epilogue: bounds that come down, and exact distances where the tile cannot tell which centre is the nearest.
