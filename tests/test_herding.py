@@ -91,6 +91,20 @@ def test_the_width_is_by_the_distances_that_the_kernel_sees():
     assert gamma([0, 1], 1e-165) == pytest.approx(gamma([0, 1]), rel=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rows_of_one_direction_up_to_rounding_are_no_distance_apart(dtype):
+    for seed in range(20):
+        pool = np.random.default_rng(seed).normal(size=(6, 40))
+        pool[1], pool[3] = pool[0] * 3, pool[2] / 7
+        pool = pool.astype(dtype)
+        both, one = (
+            select.uncertainty_herding(np.ones(6), pool, 1, labeled=labeled).info["gamma"]
+            for labeled in ([0, 1, 2, 3, 4], [0, 2, 4])
+        )
+        assert both == pytest.approx(one, rel=1e-2 if dtype == np.float16 else 1e-5)
+        assert both < 10
+
+
 def test_only_the_ratios_of_scores_count_however_small_they_are():
     pool = np.random.default_rng(0).normal(size=(40, 3))
     scores = np.arange(1.0, 41)

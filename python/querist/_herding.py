@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from querist import _core
 from querist._arguments import finite, taken
 from querist._arrays import as_matrix
 from querist._deadline import Deadline
-from querist._density import knn_density
 from querist._facility_location import cover, summable_weights
+from querist._k_center import k_center
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 
 KERNEL = "rbf of directions"
+
+# How far apart rounding leaves two rows of one direction, with some room, by the bytes of a number.
+ROUNDED = {8: 1e-12, 4: 1e-6}
 
 
 def max_herding(
@@ -116,8 +118,9 @@ def uncertainty_herding(
     k : int
         How many rows.
     gamma : float, optional
-        γ of the kernel exp(-γ |x - y|²). By default 1 / σ² with σ the least distance above 0 between two
-        labelled rows, scaled to length 1; 1 where there are no two.
+        γ of the kernel exp(-γ |x - y|²). By default 1 / σ² with σ the least distance between two labelled
+        rows, scaled to length 1, that is above what rounding makes of one direction (1e-6 in float32); 1
+        where there are no two.
     labeled, available, groups, quota, n_threads, deadline
         As for `facility_location`.
 
@@ -175,10 +178,10 @@ def _narrowing_gamma(array: Any, labeled: ArrayLike | None, n_threads: int | Non
     rows, outside = taken(array, labeled)
     numbers = rows.tolist() if outside is None else list(range(len(outside)))
     given = _core.directions(array, numbers, outside, time.left())
-    # Directions that differ by rounding alone are one; rows of zeros are apart, each from the other too.
-    units = np.unique(given.round(12), axis=0)
-    if len(units) < 2:
-        return 0.5 if len(given) > 1 and not units.any() else 1.0
-    # The largest density, 2 / |x - y|² of unit vectors, is that of the pair that is nearest to each other.
-    density = knn_density(units, 1, metric="cosine", n_threads=n_threads, deadline=time.left())
-    return float(density.max() / 2)
+    # Farthest first: each direction is as far from those before it as the nearest two so far are apart. Those
+    # that differ by rounding alone come last, and are one.
+    order = k_center(given, len(given), metric="cosine", n_threads=n_threads, deadline=time.left())
+    halves = order.values[1:]
+    apart = halves[halves > ROUNDED.get(array.dtype.itemsize, 1e-2) ** 2 / 2]
+    # ½ |x - y|².
+    return float(1 / (2 * apart[-1])) if len(apart) else 1.0
