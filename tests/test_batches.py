@@ -47,6 +47,13 @@ def greedy_mmr(scores, x, k, trade_off, labeled):
     return picks, values
 
 
+def test_keys_of_no_size_tie_whatever_their_sign():
+    scores = np.where(np.arange(20_000) < 12_000, -0.0, 0.0)
+    # Rows of zeros have cosine 0 to all.
+    picks = select.mmr(scores, np.zeros((20_000, 1)), 5, labeled=[2, 4])
+    assert picks.indices.tolist() == [0, 1, 3, 5, 6]
+
+
 def greedy_ranked(scores, x, k, labeled):
     picks, values = [], []
     for t in range(k):

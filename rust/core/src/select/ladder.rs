@@ -264,8 +264,10 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
                 squared.clear();
                 squared.extend(rows.iter().map(|&row: &usize| self.bounds[row].squared));
                 self.rule.keys(rows, squared, self.picks.indices.len(), keys);
-                let never = keys.iter_mut().zip(&*squared).filter(|(_, squared)| **squared < 0.0);
-                never.for_each(|(key, _)| *key = f64::NEG_INFINITY);
+                // 0 for −0, which would go after it where keys are put in order.
+                for (key, &squared) in keys.iter_mut().zip(&*squared) {
+                    *key = if squared < 0.0 { f64::NEG_INFINITY } else { *key + 0.0 };
+                }
                 Ok(())
             },
         )?;
