@@ -227,8 +227,13 @@ def test_k_means_pp_draws_in_proportion_from_many_rows():
     first = squares[0] / squares[0].sum()
     left = np.minimum(squares[0], squares)
     second = first @ (left / left.sum(axis=1, keepdims=True))
-    draws = [select.k_means_pp(pool, 2, labeled=[0], seed=seed).indices for seed in range(6000)]
-    for drawn, chances in zip(np.transpose(draws), (first, second), strict=True):
+    third = np.zeros(n)
+    for row, chance in enumerate(first):
+        known = left[row] / left[row].sum() * chance
+        both = np.minimum(left[row], squares)
+        third += (known / both.sum(axis=1)) @ both
+    draws = [select.k_means_pp(pool, 3, labeled=[0], seed=seed).indices for seed in range(6000)]
+    for drawn, chances in zip(np.transpose(draws), (first, second, third), strict=True):
         counts = np.bincount(drawn // 35, minlength=20)
         assert chisquare(counts, chances.reshape(20, 35).sum(axis=1) * 6000).pvalue > 1e-4
 
@@ -337,6 +342,15 @@ def test_badge_draws_in_proportion():
     assert {first for first, _ in drawn} == {0}
     counts = np.bincount([second for _, second in drawn], minlength=4)
     assert chisquare(counts[1:], chances[1:] / chances.sum() * 4000).pvalue > 1e-4
+
+
+def test_badge_takes_few_distances_whatever_the_seed():
+    rng, n = np.random.default_rng(0), 20_000
+    proba, features = rng.dirichlet(np.full(3, 0.3), n), rng.normal(size=(n, 16))
+    for seed in range(16):
+        info = select.badge(proba, features, 400, seed=seed).info
+        assert info["distances"] < 1_500_000
+        assert info["sweeps"] < 10
 
 
 def test_seeds():

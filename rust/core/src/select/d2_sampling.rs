@@ -4,8 +4,12 @@
 //!
 //! **Stale rejection.** D² of each row is known as of some draw, and only falls. So a row is drawn ∝ w D² as it is known,
 //! brought up to date, and kept with the chance of what is left of it; else another is drawn. That is the law
-//! itself, and most rows are never brought up to date; where rows are refused again and again, all are. A
-//! BADGE gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is
+//! itself, and most rows are never brought up to date. All are where more than one row is
+//! refused a draw, if the draws to come would else cost more than that, and once refused rows have cost as much. The law
+//! holds for whatever is known when a row is drawn, so that what to bring up to date between two trials may depend on all
+//! that went before, if not on the row in hand. To do it at the eighth refusal in one draw took up to 40 times as long, by
+//! the seed: a refusal costs one row, and this n; to wait for the same cost alone took 4 times as long as it must. A BADGE
+//! gradient is an outer product a ⊗ h, a = p − e with e the unit vector of the likeliest class, and is
 //! never formed: ‖a ⊗ h − b ⊗ g‖² = ‖a‖² ‖h‖² + ‖b‖² ‖g‖² − 2 (a·b)(h·g), O(c + d) for what is c d long. The
 //! chances are added up in one order and the random numbers are counted, so that a seed gives the same draws for any
 //! number of threads.
@@ -53,6 +57,15 @@ struct Chances<'a> {
     sums: Vec<f64>,
     /// Chances are in units of 2 to this power.
     unit: i32,
+    /// Numbers that refused rows have cost since all were brought up to date.
+    spent: usize,
+    /// How many these are, and how many targets there were then.
+    refused: usize,
+    swept: usize,
+    /// Draws to come.
+    left: usize,
+    /// The sum of `seen`.
+    known: usize,
     /// Whether D² is 0 for every row that can still be drawn, and so does not count. It never rises.
     alike: bool,
     quotas: Open<'a>,
@@ -65,14 +78,19 @@ struct Chances<'a> {
 trait Targets {
     /// How many there are.
     fn count(&self) -> usize;
+    /// How many numbers a distance goes over.
+    fn width(&self) -> usize;
     /// Brings D² of a row down to that to the targets from `seen` on.
     fn update(&mut self, row: usize, squared: f64, seen: usize) -> f64;
     /// The same for all rows.
     fn update_all(&mut self, squared: &mut [f64], seen: &mut [usize], par: Par<'_>) -> Result<(), Error>;
 }
 
-/// Refusals after which all rows are brought up to date.
+/// Refusals beyond one a draw that are many. One a draw tells that the sum of D² has halved, which it does not do often.
 const PATIENCE: usize = 8;
+
+/// What a number of a sum over chances takes, in those of a distance, which are added up in lanes.
+const CHANCE: usize = 8;
 
 /// Sums of chances that float64 holds with all the chances that matter: those are far from vanishing.
 const HELD: RangeInclusive<f64> = 1e-280..=f64::MAX;
@@ -96,6 +114,11 @@ impl<'a> Chances<'a> {
             open,
             sums: vec![0.0; n.div_ceil(TOGETHER)],
             unit: 0,
+            spent: 0,
+            refused: 0,
+            swept: 0,
+            left: k,
+            known: 0,
             alike: false,
             quotas,
             seed,
@@ -109,6 +132,7 @@ impl<'a> Chances<'a> {
     /// Takes a row out, and its group if that is full.
     fn take(&mut self, row: usize) {
         self.open[row] = false;
+        self.left = self.left.saturating_sub(1);
         self.add_up(row..row + 1);
         if self.quotas.take(row) {
             for (row, open) in self.open.iter_mut().enumerate() {
@@ -171,8 +195,19 @@ impl<'a> Chances<'a> {
         self.work.distances += self.seen.iter().map(|&seen| targets.count() - seen).sum::<usize>();
         self.work.sweeps += 1;
         targets.update_all(&mut self.squared, &mut self.seen, par)?;
+        (self.spent, self.refused, self.swept) = (0, 0, targets.count());
+        self.known = self.seen.len() * targets.count();
         self.add_up(0..self.open.len());
         Ok(())
+    }
+
+    /// Whether it is time to bring all rows up to date.
+    fn is_behind(&self, targets: &impl Targets) -> bool {
+        let behind = self.seen.len() * targets.count() - self.known;
+        let (cost, spent) = ((behind * targets.width() + CHANCE * self.seen.len()) as f64, self.spent as f64);
+        let draws = targets.count() - self.swept;
+        let many = self.refused > PATIENCE + draws;
+        spent > cost || many && spent * self.left as f64 > cost * draws as f64
     }
 
     /// Chooses the unit anew, from the rows that can still be drawn, and whether their D² counts.
@@ -189,8 +224,11 @@ impl<'a> Chances<'a> {
 
     /// A row, drawn ∝ w D², or ∝ w where no D² tells rows apart.
     fn draw(&mut self, targets: &mut impl Targets, par: Par<'_>) -> Result<Option<usize>, Error> {
-        let mut refused = 0;
         loop {
+            // Before the draw: after it, it would favour rows that are up to date.
+            if self.is_behind(targets) {
+                self.update_all(targets, par)?;
+            }
             let u = self.uniform();
             let mut total = self.total();
             if !HELD.contains(&total) {
@@ -198,14 +236,15 @@ impl<'a> Chances<'a> {
                 total = self.total();
             }
             let Some(row) = self.reach(u * total) else { return Ok(None) };
-            let before = self.squared[row];
+            let (before, seen) = (self.squared[row], self.seen[row]);
             if before > 0.0 && self.seen[row] < targets.count() {
                 if before.is_infinite() {
                     self.update_all(targets, par)?;
                     continue;
                 }
-                self.squared[row] = targets.update(row, before, self.seen[row]);
-                self.work.distances += targets.count() - self.seen[row];
+                self.squared[row] = targets.update(row, before, seen);
+                self.work.distances += targets.count() - seen;
+                self.known += targets.count() - seen;
                 self.seen[row] = targets.count();
                 self.add_up(row..row + 1);
             }
@@ -213,11 +252,9 @@ impl<'a> Chances<'a> {
                 self.take(row);
                 return Ok(Some(row));
             }
-            refused += 1;
-            if refused == PATIENCE {
-                refused = 0;
-                self.update_all(targets, par)?;
-            }
+            let chances = self.sums.len() + 2 * TOGETHER;
+            self.refused += 1;
+            self.spent += (targets.count() - seen) * targets.width() + CHANCE * chances;
         }
     }
 }
@@ -296,6 +333,10 @@ struct Nearby<'a, 'b, T> {
 impl<T: Real> Targets for Nearby<'_, '_, T> {
     fn count(&self) -> usize {
         self.centres.len()
+    }
+
+    fn width(&self) -> usize {
+        self.rows.width()
     }
 
     fn update(&mut self, row: usize, mut squared: f64, seen: usize) -> f64 {
@@ -409,6 +450,10 @@ struct Gradients<'a, 'b, T> {
 impl<T: Real> Targets for Gradients<'_, '_, T> {
     fn count(&self) -> usize {
         self.drawn.len()
+    }
+
+    fn width(&self) -> usize {
+        self.proba.width() + self.features.width()
     }
 
     fn update(&mut self, row: usize, mut squared: f64, seen: usize) -> f64 {
