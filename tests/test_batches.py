@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from itertools import product
 
 import numpy as np
@@ -180,7 +181,13 @@ def uniforms(seed, n):
 def test_power_that_skips_logarithms_draws_what_all_of_them_would(dtype, beta):
     n = 200_000
     rng = np.random.default_rng(2)
-    made = (rng.random(n), np.sort(rng.random(n)) ** 9, rng.exponential(size=n) * 1e-30)
+    made = (
+        rng.random(n),
+        np.sort(rng.random(n)) ** 9,
+        rng.exponential(size=n) * 1e-30,
+        np.exp(8 * rng.normal(size=n)),
+        rng.random(n) ** -2.0,
+    )
     for given, odd in product(made, (NAN, -0.0)):
         scores = given.astype(dtype)
         scores[rng.random(n) < 0.2] = 0
@@ -192,6 +199,32 @@ def test_power_that_skips_logarithms_draws_what_all_of_them_would(dtype, beta):
             picks = select.power(scores, 300, beta=beta, seed=11, n_threads=n_threads)
             assert picks.indices.tolist() == np.argsort(-value, kind="stable")[:300].tolist()
             np.testing.assert_allclose(picks.values, value[picks.indices], rtol=1e-13)
+
+
+def test_power_of_scores_that_vanish_is_that_of_large_ones():
+    rng = np.random.default_rng(0)
+    scores = rng.random(50_000) * 2.0 ** rng.integers(-40, 1, 50_000)
+    for beta in (0.3, 100.0):
+        one, other = (select.power(scores * scale, 40, beta=beta, seed=3) for scale in (1.0, 2.0**-40))
+        assert one.indices.tolist() == other.indices.tolist()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-10])
+def test_power_takes_few_logarithms_whatever_the_tails(scale):
+    rng, n = np.random.default_rng(0), 400_000
+
+    def seconds(scores, beta):
+        times = []
+        for _ in range(7):
+            start = time.thread_time()
+            select.power(scores, 100, beta=beta, seed=1, n_threads=1)
+            times.append(time.thread_time() - start)
+        return min(times)
+
+    beta = 1.0 if scale == 1.0 else 100.0
+    even = seconds(rng.random(n), 1.0)
+    heavy = rng.random(n) ** -2.0 if scale == 1.0 else rng.random(n)
+    assert seconds(heavy * scale, beta) < 8 * even
 
 
 def test_the_first_bad_score_is_named_though_a_sample_is_looked_at_before():

@@ -7,7 +7,8 @@
 //! can only pass if −ln u < s^β e^−τ, and so only if 1 − u < (max s)^β e^−τ: a comparison of the random bits
 //! with one number. The first 16 of these bits decide for most rows, and so one random word serves four; the
 //! other 37 are made where they are asked for. With a word for each row, of which the words took most, it was
-//! half as fast.
+//! half as fast. Where a block has a score so large that many rows would pass, each 32 rows are compared by their own
+//! largest score, and each row by its own, both by the power of two alone: scores with heavy tails took 22 times as long.
 
 use super::top_k::best_of;
 use super::{Open, Picks};
@@ -85,29 +86,93 @@ pub fn power<T: Real>(
     let n = scores.len();
     open.fill(k, |k| {
         best_of((n, STEP), k.min(n), par, |firsts, top, par| {
-            let start = || (Vec::new(), Vec::new(), top());
-            let states = par.run(firsts, n * 4, start, |(block, passed, top), first| {
+            let start = || (Vec::new(), Vec::new(), Vec::new(), top());
+            let states = par.run(firsts, n * 4, start, |(block, groups, passed, top), first| {
                 let scores = scores.read(first..first + STEP, block);
                 let largest = largest(scores, first, par.level)?;
-                // The least random bits of a row that might pass, and a few less for the rounding of this line.
-                let reach = top.bar().map_or(f64::INFINITY, |bar: f64| largest.powf(beta) * (-bar).exp());
-                let least = UNIT - reach * (1.0 + 1e-9) * UNIT - 2.0;
+                let bar = top.bar();
+                let least = |score: f64| bar.map_or(0, |bar| least(score, beta, bar));
+                let of_all = least(largest);
+                let levels =
+                    Levels::of(largest, if of_all < MANY && bar.is_some() { LEVELS } else { 1 }, least);
+                groups.clear();
+                if levels.least.len() > 1 {
+                    groups
+                        .extend(scores.chunks(ROWS).map(|scores| first_bits(levels.of_score(most(scores)))));
+                }
                 passed.clear();
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "up to 2^53")]
-                let least = (least.max(0.0) as u64 >> LOW) as u16;
-                dispatch(par.level, Pass { seed, first, count: scores.len(), least, passed });
+                let least = first_bits(of_all);
+                dispatch(par.level, Pass { seed, first, count: scores.len(), least, groups, passed });
                 for &i in &*passed {
                     let (row, score) = (first + i, scores[i].to_f64());
                     if score > 0.0 && open.is_available(row) {
-                        let gumbel = -(-unit(bits(seed, row)).ln()).ln();
+                        let bits = bits(seed, row);
+                        if bits < levels.of_score(score) {
+                            continue;
+                        }
+                        let gumbel = -(-unit(bits).ln()).ln();
                         top.push(beta * score.ln() + gumbel, row);
                     }
                 }
                 Ok(())
             })?;
-            Ok(states.into_iter().map(|(_, _, top)| top).collect())
+            Ok(states.into_iter().map(|(.., top)| top).collect())
         })
     })
+}
+
+/// The least random bits with which a row of such a score might pass a bar, and a few less for the rounding of this.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "up to 2^53")]
+fn least(score: f64, beta: f64, bar: f64) -> u64 {
+    let power = beta * score.ln();
+    let rounding = 1e-9 + 1e-14 * (power.abs() + bar.abs());
+    let least = UNIT - (power - bar + rounding).exp() * UNIT - 2.0;
+    // 0 too where the score is 0, or the sum no number.
+    if score > 0.0 { least.max(0.0) as u64 } else { 0 }
+}
+
+/// Those of them that are compared at once.
+#[expect(clippy::cast_possible_truncation, reason = "16 bits are left")]
+fn first_bits(bits: u64) -> u16 {
+    (bits >> LOW) as u16
+}
+
+/// If rows with bits from here on pass, one in 16 does, they are looked at by groups.
+const MANY: u64 = 15 << 49;
+
+/// Powers of two that are told apart.
+const LEVELS: usize = 64;
+
+/// The least random bits by the power of two of a score, from the largest score down; the last is of all that is less.
+struct Levels {
+    /// Of the largest score, as [`exponent`] has it.
+    first: usize,
+    least: Vec<u64>,
+}
+
+impl Levels {
+    fn of(largest: f64, count: usize, least: impl Fn(f64) -> u64) -> Self {
+        let first = exponent(largest);
+        // Scores of a power of two are less than the next one.
+        let below = |level: usize| f64::from_bits(((first + 1).saturating_sub(level) as u64) << 52);
+        let rest = (1..count).map(|level| least(below(level)));
+        Self { first, least: std::iter::once(least(largest)).chain(rest).collect() }
+    }
+
+    fn of_score(&self, score: f64) -> u64 {
+        let level = self.first.saturating_sub(exponent(score));
+        self.least[level.min(self.least.len() - 1)]
+    }
+}
+
+/// e + 1023 of a number 2^e m, m from 1 to 2.
+fn exponent(x: f64) -> usize {
+    (x.to_bits() >> 52) as usize
+}
+
+/// The largest of up to 32 scores, or 0.
+fn most<T: Real>(scores: &[T]) -> f64 {
+    scores.iter().fold(T::ZERO, |most, &x| if x > most { x } else { most }).to_f64()
 }
 
 /// The largest of some scores, the first of which is that of row `first`, or 0.
@@ -143,13 +208,15 @@ impl<T: Real> Kernel for Extremes<'_, T> {
     }
 }
 
-/// The kernel that finds the rows whose first random bits are at least `least`.
+/// The kernel that finds the rows whose first random bits are at least `least`, or what their group has.
 struct Pass<'a> {
     seed: u64,
     /// The first row, a multiple of [`ROWS`].
     first: usize,
     count: usize,
     least: u16,
+    /// Of each [`ROWS`] rows, or nothing.
+    groups: &'a [u16],
     passed: &'a mut Vec<usize>,
 }
 
@@ -157,13 +224,16 @@ impl Kernel for Pass<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let least = u16x32::splat(simd, self.least);
+        let mut least = u16x32::splat(simd, self.least);
         let counter = |i: usize| self.seed.wrapping_add((i as u64 + 1).wrapping_mul(STEPS));
         let mut counters = u64x8::simd_from(simd, std::array::from_fn(|i| counter(self.first / 4 + i)));
         for start in (0..self.count).step_by(ROWS) {
             // In memory the first 16 bits of a word are its lowest.
             let bits: u16x32<S> = words(simd, counters).bitcast();
             counters += u64x8::splat(simd, STEPS.wrapping_mul(ROWS as u64 / 4));
+            if let Some(&group) = self.groups.get(start / ROWS) {
+                least = u16x32::splat(simd, group);
+            }
             let mut above = bits.simd_ge(least).to_bitmask() & u64::MAX >> (64 - ROWS);
             while above != 0 {
                 self.passed.push(start + above.trailing_zeros() as usize);
