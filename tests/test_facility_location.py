@@ -70,7 +70,15 @@ def test_picks_and_gains_are_those_of_the_naive_greedy(dtype, kernel, labeled, w
         np.testing.assert_allclose(values, best, rtol=loose, atol=loose)
         np.testing.assert_allclose(picks.values, values, rtol=loose, atol=loose)
         assert len(set(picks.indices.tolist())) == k
-        assert n * (n - 1) // 2 <= picks.info["distances"] <= k * n * n
+        known = n * (0 if given is None else len(given))
+        assert n * (n - 1) // 2 <= picks.info["distances"] - known <= k * n * n
+
+
+def test_distances_to_labelled_rows_are_counted():
+    pool = pool_of(600, 8, np.float64)
+    none, some = (cover(pool, 1, kernel="rbf", labeled=labeled).info for labeled in (None, pool[:40] + 1))
+    assert some["distances"] - none["distances"] >= 600 * 40
+    assert some["sweeps"] == none["sweeps"] + 1
 
 
 @pytest.mark.parametrize("n", [1150, 3000])

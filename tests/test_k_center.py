@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -307,3 +308,10 @@ def test_coverage_holds_across_blocks_of_picks_and_rows_of_very_different_length
     rows = rng.permutation(900)[:700]
     got, expected = coverage(pool, rows, metric=metric), slow.coverage(pool, rows, metric)
     assert list(map(bits, got)) == list(map(bits, expected))
+
+
+def test_a_selector_is_not_copied():
+    selector = KCenter(normal(5, 2))
+    for way in (copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="KCenter cannot be copied"):
+            way(selector)

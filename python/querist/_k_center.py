@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -124,7 +124,8 @@ class KCenter:
     Notes
     -----
     O(n) numbers and the centres are kept. A round with a few new centres costs only their distances to the
-    rows that come near the top. Several threads may use one selector: they take turns.
+    rows that come near the top. Several threads may use one selector: they take turns. It cannot be copied or
+    pickled.
 
     Examples
     --------
@@ -149,6 +150,17 @@ class KCenter:
         self._open[rows] = False
         if outside is not None:
             self._core.add(list(range(len(outside))), outside)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse a copy, of any kind: it would share what is known, or lose it.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        msg = "a KCenter cannot be copied or pickled: make another one of the same features, and add to it"
+        raise TypeError(msg)
 
     def add(self, indices: ArrayLike) -> None:
         """Make centres of rows of the pool, as when they were labelled; they are not picked again.

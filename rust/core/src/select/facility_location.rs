@@ -53,10 +53,12 @@ pub fn facility_location<T: Real>(
     open.check(k, 0..n)?;
     let metric = similarity.metric();
     let space = metric.space(rows);
-    let mut coverage = vec![T::ZERO; n];
+    let (mut coverage, mut work) = (vec![T::ZERO; n], Work::default());
     if !labelled.is_empty() {
         let mut nearest: Vec<Bounded> = (0..n).map(|row| (row, Bound::NOTHING)).collect();
-        refresh(rows, labelled, (metric, &space), &mut nearest, &|_, _| true, &mut Vec::new(), par)?;
+        let (compared, all) = ((metric, &space), &|_, _| true);
+        work.distances += refresh(rows, labelled, compared, &mut nearest, all, &mut Vec::new(), par)?;
+        work.sweeps += 1;
         settle(rows, labelled, metric, &mut nearest, par)?;
         for (row, bound) in nearest {
             coverage[row] = T::from_f64(similarity.of(bound.squared));
@@ -67,15 +69,8 @@ pub fn facility_location<T: Real>(
     let pool = Pool::new(rows, &space, similarity, weights.as_deref(), par)?;
     let candidate = |row| Candidate { row, gain: f64::INFINITY, kept: false, exact: false };
     let candidates = (0..n).filter(|&row| open.can(row)).map(candidate).collect();
-    let mut greedy = Greedy {
-        pool,
-        candidates,
-        coverage,
-        batch: BATCH,
-        finalists: FINALISTS,
-        current: false,
-        work: Work::default(),
-    };
+    let mut greedy =
+        Greedy { pool, candidates, coverage, batch: BATCH, finalists: FINALISTS, current: false, work };
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
     let mut watch = Watch::default();
     while picks.indices.len() < k {
