@@ -9,6 +9,7 @@
 //! to compute exactly whatever the tile puts under the bound, row by row as it comes; MMR took 1.6 times as
 //! long, k-center 1.3 times.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Simd;
@@ -31,13 +32,15 @@ pub struct Centres<T> {
     rows: Vec<T>,
     /// As they are compared.
     exact: Vec<f64>,
+    /// Of directions: whether a row is all zeros, and so as far from everything as any other such row.
+    zeros: Vec<bool>,
     d: usize,
     count: usize,
 }
 
 impl<T: Real> Centres<T> {
     pub(crate) fn new(d: usize) -> Self {
-        Self { rows: Vec::new(), exact: Vec::new(), d, count: 0 }
+        Self { rows: Vec::new(), exact: Vec::new(), zeros: Vec::new(), d, count: 0 }
     }
 
     /// Some rows of a matrix.
@@ -104,12 +107,14 @@ impl<T: Real> Centres<T> {
         exact_row(row, metric, &mut exact, Level::Baseline);
         self.rows.extend_from_slice(row);
         self.exact.extend_from_slice(&exact);
+        self.zeros.push(metric == Metric::Cosine && is_zero(&exact));
         self.count += 1;
     }
 
     pub(crate) fn truncate(&mut self, count: usize) {
         self.rows.truncate(count * self.d);
         self.exact.truncate(count * self.d);
+        self.zeros.truncate(count);
         self.count = self.count.min(count);
     }
 
@@ -160,6 +165,10 @@ impl Bound {
     pub(crate) fn seen(self) -> usize {
         self.seen as usize
     }
+}
+
+fn is_zero(row: &[f64]) -> bool {
+    row.iter().all(|&x| x == 0.0)
 }
 
 /// A number of centres, of which there are fewer than 2^31.
@@ -264,6 +273,7 @@ pub(crate) struct Worker<T> {
     strip: Vec<T>,
     one: Vec<T>,
     row: Vec<f64>,
+    near: Vec<usize>,
     evaluated: usize,
 }
 
@@ -296,6 +306,7 @@ impl<T: Real> Worker<T> {
             slack: slack::<T>(d, self.left.largest_norm() + self.right.largest_norm()),
             one: &mut self.one,
             row: &mut self.row,
+            near: &mut self.near,
             level: par.level,
         };
         squared_distances(&self.left, &self.right, &mut epilogue, &mut self.strip, par.level);
@@ -319,6 +330,8 @@ struct Nearest<'a, T> {
     one: &'a mut Vec<T>,
     /// The row in hand, as it is compared.
     row: &'a mut Vec<f64>,
+    /// Centres that may be the nearest.
+    near: &'a mut Vec<usize>,
     level: Level,
 }
 
@@ -341,16 +354,27 @@ impl<T: Real> Nearest<'_, T> {
     fn decide(&mut self, r: usize, pairs: &[T], bar: T) {
         let (row, bound) = &mut self.bounds[r];
         exact_row(self.rows.read(*row..*row + 1, self.one), self.metric, self.row, self.level);
+        if self.metric == Metric::Cosine && is_zero(self.row) {
+            // At the same distance from all, of which the first counts.
+            *bound = Bound::exactly(2.0, 0, bound.seen());
+            return;
+        }
         let near = pairs.iter().enumerate().filter(|&(_, &d2)| d2 <= bar).map(|(j, _)| self.range.start + j);
+        // Of centres that are zeros, and of those at no distance, the first is enough.
+        let (zero, same) = (Cell::new(false), Cell::new(false));
+        let near = near.filter(|&centre| !self.centres.zeros[centre] || !zero.replace(true));
         let before = bound.is_open().then(|| bound.nearest());
         let near = before.into_iter().chain(near);
         if before.is_some() {
             *bound = Bound { squared: f64::INFINITY, ..*bound };
         }
-        let mut numbers = near.clone();
-        let rows = near.map(|centre| self.centres.exact(centre));
+        self.near.clear();
+        self.near.extend(near);
+        let mut numbers = self.near.iter().copied();
+        let rows = self.near.iter().take_while(|_| !same.get()).map(|&centre| self.centres.exact(centre));
         exact(rows, self.row, self.metric, self.level, |squared| {
             let centre = numbers.next().unwrap_or_default();
+            same.set(squared == 0.0);
             if squared.total_cmp(&bound.squared).then(centre.cmp(&bound.nearest())).is_lt() {
                 *bound = Bound::exactly(squared, centre, bound.seen());
             }
@@ -372,8 +396,10 @@ impl<T: Real> Epilogue<T> for Nearest<'_, T> {
             // under it.
             let most = least + self.slack;
             let before = self.bounds[r].1.squared;
+            // Nothing goes before the first centre at no distance.
+            let settled = before == 0.0 && !self.bounds[r].1.is_open();
             let bar = before.min(most) + self.slack;
-            if least <= bar {
+            if least <= bar && !settled {
                 let bar = T::from_f64(bar * (1.0 + 2.0 * T::EPSILON.to_f64()) + vanishing::<T>(0));
                 let bars = T::splat(simd, bar);
                 let (mut count, mut at) = (0, 0);
