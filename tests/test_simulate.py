@@ -170,6 +170,7 @@ def test_a_classifier_without_predict_proba_has_an_accuracy(names):
 
 def test_a_regressor_has_r2():
     rows, y = load_diabetes(return_X_y=True)
+    y = y + np.arange(len(y)) / 1000  # each another number
     arguments = {"strategies": ["random", "variance"], "seeds": 2, "max_labels": 60}
     simulation = qr.simulate(BayesianRidge(), rows, y, **arguments)
     assert simulation.metric == "r2"
@@ -336,7 +337,7 @@ def test_margin_saves_labels_on_digits():
         ({"y": [*Y[:7], qr.ABSTAIN, *Y[8:]]}, r"y\[7\]: expected a label, got ABSTAIN; leave such rows out"),
         (
             {"y": range(150)},
-            "y: expected classes, one of them of at least 2 rows, .* got 150 of at most 1; if",
+            "y: expected classes, one of them of at least 2 rows, .* got 150 of at most 1; .* pass a regr",
         ),
         ({"n_jobs": 0}, "n_jobs: expected at least 1, got 0"),
         ({"y": [0] * 150}, "y: expected two classes or more in the pool of seed 0, got {0}"),

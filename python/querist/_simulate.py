@@ -357,7 +357,7 @@ def _check_classes(y: Sequence[Label], share: float) -> None:
         raise ValueError(
             f"y: expected classes, one of them of at least {math.floor(0.5 / share) + 1} rows, so that "
             f"test_size={share} holds out some, got {len(counts)} of at most {most}; if they are numbers to "
-            "be predicted, simulate is not for them"
+            "be predicted, pass a regressor as the model"
         )
 
 
