@@ -38,6 +38,8 @@ def calls() -> dict[str, Callable[[], object]]:
     votes = rng.integers(0, 10, (10, 20_000)).astype(np.uint8)
     features = rng.standard_normal((1_000, 64), np.float32)
     scores = rng.random(100_000, np.float32)
+    tails = (1 - scores) ** -2
+    wide_votes = rng.integers(0, 1000, (10, 20_000))
     return {
         "entropy, 1 x 10": lambda: qr.entropy(tiny, n_threads=1),
         "entropy, 20000 x 10": lambda: qr.entropy(short, n_threads=1),
@@ -49,9 +51,12 @@ def calls() -> dict[str, Callable[[], object]]:
         "top_scores, 100 of 20000 x 10": lambda: qr.top_scores(short, 100, n_threads=1),
         "bald, 10 x 2000 x 10": lambda: qr.bald(members, n_threads=1),
         "vote_entropy, 10 x 20000": lambda: qr.vote_entropy(votes, n_threads=1),
+        "vote_entropy, 10 x 20000, of 1000 classes": lambda: qr.vote_entropy(wide_votes, n_threads=1),
         "knn_density, 1000 x 64": lambda: qr.knn_density(features, 5, n_threads=1),
         "rbf density, 1000 x 64": lambda: qr.information_density(features, metric="rbf", n_threads=1),
         "top_k, 1000 of 100000": lambda: qr.select.top_k(scores, 1000, n_threads=1),
+        "power, 100 of 100000": lambda: qr.select.power(scores, 100, seed=0, n_threads=1),
+        "power, 100 of 100000, of heavy tails": lambda: qr.select.power(tails, 100, seed=0, n_threads=1),
         "k_center, 50 of 1000 x 64": lambda: qr.select.k_center(features, 50, n_threads=1),
         "k_means_pp, 50 of 1000 x 64": lambda: qr.select.k_means_pp(features, 50, seed=0, n_threads=1),
         "facility_location, 10 of 1000 x 64": lambda: qr.select.facility_location(features, 10, n_threads=1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from itertools import product
 
 import numpy as np
@@ -207,24 +206,6 @@ def test_power_of_scores_that_vanish_is_that_of_large_ones():
     for beta in (0.3, 100.0):
         one, other = (select.power(scores * scale, 40, beta=beta, seed=3) for scale in (1.0, 2.0**-40))
         assert one.indices.tolist() == other.indices.tolist()
-
-
-@pytest.mark.parametrize("scale", [1.0, 1e-10])
-def test_power_takes_few_logarithms_whatever_the_tails(scale):
-    rng, n = np.random.default_rng(0), 400_000
-
-    def seconds(scores, beta):
-        times = []
-        for _ in range(7):
-            start = time.thread_time()
-            select.power(scores, 100, beta=beta, seed=1, n_threads=1)
-            times.append(time.thread_time() - start)
-        return min(times)
-
-    beta = 1.0 if scale == 1.0 else 100.0
-    even = seconds(rng.random(n), 1.0)
-    heavy = rng.random(n) ** -2.0 if scale == 1.0 else rng.random(n)
-    assert seconds(heavy * scale, beta) < 8 * even
 
 
 def test_the_first_bad_score_is_named_though_a_sample_is_looked_at_before():
