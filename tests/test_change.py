@@ -374,3 +374,17 @@ def test_ridge_and_noise_that_make_the_variance_overflow_are_named(ridge, noise)
 def test_a_ridge_that_drowns_in_the_labelled_features_is_named():
     with pytest.raises(ValueError, match=r"^ridge: 1e-300 is too small"):
         qr.variance_reduction(normal(4, 2), labeled=np.full((4, 2), 2.0**20), ridge=1e-300)
+
+
+def test_a_batch_goes_on_where_nothing_is_left_of_what_was():
+    rows = [
+        [9996.409078642368, 9999.996612151714],
+        [9975.815006313986, 9999.999238005834],
+        [9996.02866333266, 10000.002749563233],
+        [10001.948395631694, 10000.008387179932],
+        [9999.723507195675, 10000.007824317923],
+    ]
+    X = np.vstack([np.zeros((4, 2)), rows])
+    picks = qr.select.variance_reduction(X, 3, labeled=[], ridge=1e-6, noise=100.0)
+    assert picks.indices.tolist() == [6, 5, 7]
+    assert picks.values[2] == pytest.approx(36.66, rel=1e-3)  # with 70 digits

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import querist as qr
 import scipy.sparse
-from sklearn.datasets import load_iris
+from sklearn.base import ClassifierMixin
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
@@ -22,8 +23,9 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -662,7 +664,54 @@ def test_a_classifier_that_only_decides_is_no_regressor():
     )
     rounds = list(learner.run(lambda indices, _: names[indices], stop=qr.stop.MaxRounds(2)))
     assert rounds[-1].metrics["accuracy"] > 0.6
-    given = {"labels": {0: "a", 99: "b"}, "validation": (X, names)}
-    learner = qr.ActiveLearner([LinearSVC()], X, strategy="core_set", **given)
-    with pytest.raises(TypeError, match="a classifier without predict_proba"):
-        list(learner.run(lambda indices, _: names[indices], stop=qr.stop.MaxRounds(2)))
+    assert len(learner.plot().axes[-1].lines) == 3
+    # Most of a list decide; what has three labels of each class is fitted.
+    folds = GridSearchCV(LinearSVC(), {"C": [0.1, 1]}, cv=3)
+    options = {"strategy": "core_set", "warm_at": {"per_class": 3}, "validation": (X, names)}
+    learner = qr.ActiveLearner([folds, LinearSVC(), RidgeClassifier()], X, batch_size=20, **options)
+    rounds = list(learner.run(lambda indices, _: names[indices], stop=qr.stop.MaxRounds(3)))
+    assert rounds[-1].metrics["accuracy"] > 0.8
+    with pytest.raises(TypeError, match=r"model\[1\]: LinearSVC.predict: a classifier without predict_proba"):
+        qr.ActiveLearner([GaussianNB(), LinearSVC()], X, strategy="core_set")
+
+
+def test_a_classifier_without_a_base_is_one():
+    class Own(ClassifierMixin):
+        def fit(self, *_):
+            return self
+
+        def predict(self, X):
+            return np.zeros(len(X), int)
+
+    learner = qr.ActiveLearner(Own(), X, strategy="random", labels={0: 0, 1: 1}, validation=(X[:9], [0] * 9))
+    learner.fit()
+    [one] = learner.run(lambda indices, _: [0] * len(indices), stop=qr.stop.MaxRounds(1))
+    assert one.metrics == {"accuracy": 1.0}
+
+
+def test_a_net_that_predicts_too_is_called_for_its_probabilities():
+    class Net:
+        def fit(self, X, y):
+            self.inner = GaussianNB().fit(X, y)
+
+        def __call__(self, X):
+            return self.inner.predict_proba(X)
+
+        predict = __call__
+
+    X, y = load_iris(return_X_y=True)
+    known = {0: 0, 60: 1, 120: 2, 1: 0, 61: 1, 121: 2}
+    picked = [
+        qr.ActiveLearner(model, X, labels=known, validation=(X, y)).ask().indices.tolist()
+        for model in (Net(), GaussianNB())
+    ]
+    assert picked[0] == picked[1]
+
+
+def test_r2_is_that_of_scikit_learn_in_any_dtype():
+    X, y = load_diabetes(return_X_y=True)
+    for truth in (y, y.astype(np.float16), np.full(len(y), 3.0)):
+        data = {"labels": dict(enumerate(y[:30])), "validation": (X, truth)}
+        learner = qr.ActiveLearner(Ridge(), X, strategy="random", **data)
+        [one] = learner.run(lambda indices, _: y[indices], stop=qr.stop.MaxRounds(1))
+        assert one.metrics["r2"] == pytest.approx(r2_score(truth.astype(float), learner.model.predict(X)))

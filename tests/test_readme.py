@@ -42,3 +42,5 @@ def test_the_strategies_of_the_guide_pick_what_they_say():
     assert second.indices.tolist() == qr.select.top_k(change, 10).indices.tolist()
     mixed = qr.ActiveLearner(model, X, strategy=given["half_and_half"], labels=learner.labels).ask()
     assert [why["picked_by"] for why in mixed.reasons] == ["top_k"] * 5 + ["k_center"] * 5
+    mixing = {"strategy": given["half_and_half"], "labels": learner.labels}
+    assert [len(qr.ActiveLearner(model, X, **mixing).ask(k)) for k in (1, 6)] == [1, 6]

@@ -325,7 +325,7 @@ class TestFunctions:
         assert note.startswith("context: nothing is fitted in the cold start; ")
 
     def test_a_part_of_a_batch_has_a_row(self):
-        with pytest.raises(ValueError, match="k: expected at least 1 row, got -1"):
+        with pytest.raises(ValueError, match="k: expected 0 or more, got -1"):
             asked(strategy=lambda context: context.pick("margin", k=-1))
 
     @pytest.mark.parametrize(
@@ -537,7 +537,7 @@ class TestColdStart:
                 LinearRegression(),
                 {"per_class": 2},
                 TypeError,
-                "that gives probabilities, got LinearRegression",
+                "expected a classifier, got LinearRegression",
             ),
         ],
     )

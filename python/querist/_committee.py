@@ -139,7 +139,7 @@ def max_disagreement(
     proba : array_like, shape (m, n, c)
         Class probabilities of n rows by m members; as for `bald`, but all members at once.
     member_axis, weights, out, invalid, n_threads, deadline
-        As for `bald`. Weights count in the consensus; the maximum is over all members of positive weight.
+        As for `bald`. Weights count in the consensus; the maximum is over all members that count.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from querist._arguments import positive, row_numbers
+from querist._arguments import count, row_numbers
 from querist._density import density_weighted
 from querist._features import Density, Features
 from querist._labelled import Labelled
@@ -223,7 +223,7 @@ class Context:
         strategy : str or callable
             As the learner's `strategy`.
         k : int, optional
-            How many, by default all `k`.
+            How many, by default all `k`; 0 gives none.
 
         Returns
         -------
@@ -239,12 +239,12 @@ class Context:
         >>> learner.ask().indices
         array([1])
         """
-        context = self if k is None else replace(self, k=min(positive(k, "k", "row"), self.k))
+        context = self if k is None else replace(self, k=min(count(k, "k"), self.k))
         if context.k == 0:
             return Picks(np.empty(0, np.int64), np.empty(0))
         if not isinstance(strategy, str):
             self._source.picked_by = _name(strategy)
-            return context.checked(strategy(context), strategy)
+            return context._checked(strategy(context), strategy)
         picks = context._pick_by(named_recipe(strategy, self._recipe))
         self._source.picked_by_of |= dict.fromkeys(picks.indices.tolist(), self._source.picked_by)
         return picks
@@ -275,8 +275,9 @@ class Context:
         >>> import numpy as np
         >>> import querist as qr
         >>> def half_and_half(context):
-        ...     first = context.pick("margin", k=1)
-        ...     rest = context.without(first.indices).pick("core_set", k=1)
+        ...     half = context.k // 2
+        ...     first = context.pick("margin", k=half)
+        ...     rest = context.without(first.indices).pick("core_set", k=context.k - half)
         ...     return np.concatenate([first.indices, rest.indices])
         >>> pool = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]])
         >>> qr.ActiveLearner(lambda X: X, pool, strategy=half_and_half, batch_size=2).ask().indices
@@ -339,7 +340,7 @@ class Context:
                 )
         if isinstance(recipe.select, str):
             return SELECTIONS[recipe.select](context)
-        return context.checked(recipe.select(context), recipe.select)
+        return context._checked(recipe.select(context), recipe.select)
 
     def _pick_cold(self) -> Picks:
         """Pick while nothing can be fitted."""
@@ -349,7 +350,7 @@ class Context:
         groups = self._source.groups
         return draw(self) if groups is None else spread_over_groups(self, groups)
 
-    def checked(self, picks: Any, strategy: Any) -> Picks:
+    def _checked(self, picks: Any, strategy: Any) -> Picks:
         """Give what a function returned, if it can be asked."""
         name = f"strategy {_name(strategy)}"
         if isinstance(picks, np.ndarray) and picks.ndim == 1:

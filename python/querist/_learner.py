@@ -159,7 +159,7 @@ class ActiveLearner:
     -----
     Until two classes are labelled (two numbers, for a regressor), or as much as `warm_at` says, there is
     nothing to fit: in this cold start picks are as `cold` says, but for a strategy that asks no model. A
-    callable model has no cold start. The model sees labels in pool order, so the order of the answers does
+    plain function has no cold start. The model sees labels in pool order, so the order of the answers does
     not matter. What is random in a batch follows from the seed and the number of the batch alone. A learner
     is not safe to share by threads.
 

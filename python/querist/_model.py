@@ -58,11 +58,13 @@ class CheckedModel:
         methods = model if hasattr(model, "predict") or not hasattr(model, "fit") else type(model)
         gives_proba = hasattr(model, "predict_proba") or hasattr(methods, "predict_proba")
         self.classifies = hasattr(model, "fit") and gives_proba
-        self.regresses = hasattr(model, "fit") and hasattr(methods, "predict") and not gives_proba
-        self.only_decides = self.regresses and _is_classifier(model)  # such as LinearSVC
-        # What has `fit` is fitted, also a net that is called for its probabilities.
-        self.trainable = self.classifies or self.regresses or (hasattr(model, "fit") and callable(model))
-        if self.classifies or self.regresses:
+        # What is called gives probabilities, also if it has fit and predict, as nets do.
+        is_called = hasattr(model, "fit") and callable(model) and not gives_proba
+        predicts = hasattr(model, "fit") and hasattr(methods, "predict") and not (gives_proba or is_called)
+        self.only_decides = predicts and _is_classifier(model)  # such as LinearSVC
+        self.regresses = predicts and not self.only_decides
+        self.trainable = self.classifies or predicts or is_called
+        if self.classifies or predicts:
             self.name = f"{prefix}{kind}.predict{'_proba' if self.classifies else ''}"
         elif callable(model):
             self.name = prefix + getattr(model, "__name__", kind)
@@ -75,8 +77,7 @@ class CheckedModel:
 
     def is_cold(self, labelled: Labelled) -> bool:
         """Tell whether there is too little to fit: less than two classes, or two numbers."""
-        is_of_numbers = self.regresses and not self.only_decides
-        return len(labelled.by_row) < 2 if is_of_numbers else not labelled.differ()
+        return len(labelled.by_row) < 2 if self.regresses else not labelled.differ()
 
     def fit(self, X: Any, y: NDArray[Any]) -> None:
         """Fit a trainable model, in place; a function stays as it is.
@@ -134,9 +135,9 @@ class CheckedModel:
         """Raise if this has no probabilities."""
         if self.only_decides:
             raise TypeError(
-                f"{self.name}: a classifier without predict_proba has no score; pass probability=True if it "
-                "takes that, or wrap it in sklearn.calibration.CalibratedClassifierCV, whose folds need a "
-                "few labels of each class"
+                f"{self.name}: a classifier without predict_proba has no score; wrap it in "
+                "sklearn.calibration.CalibratedClassifierCV, whose folds need a few labels of each class: "
+                'warm_at={"per_class": 3} waits for them'
             )
         if self.regresses:
             raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
@@ -148,7 +149,7 @@ class CheckedModel:
 
     def check_variance(self) -> None:
         """Raise if this is known never to have a variance."""
-        if not self.regresses or self.only_decides:
+        if not self.regresses:
             raise TypeError(f'{self.name}: the score "variance" is for regressors, with fit and predict')
         if not (_may_have_members(self.model) or _may_take(self.model.predict, "return_std")):
             raise TypeError(self._no_variance())
@@ -176,12 +177,11 @@ class CheckedModel:
         """Give what `validation` measures: its own metrics; or on its rows the accuracy, of numbers R²."""
         if not callable(validation):
             X, y = validation
-            if not self.regresses or self.only_decides:
+            if not self.regresses:
                 return {"accuracy": self._accuracy(X, y)}
             values = self.values(X, len(y))
             _check_kind(y, values)
-            error = y - values
-            return {"r2": float(1 - (error**2).sum() / ((y - y.mean()) ** 2).sum())}
+            return {"r2": _r2(y.astype(np.float64), values)}
         metrics = validation(self.model)
         if not isinstance(metrics, Mapping):
             kind = type(metrics).__name__
@@ -190,7 +190,7 @@ class CheckedModel:
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
         if self.only_decides:
-            labels = label_array(self.model.predict(X)).reshape(len(truth))
+            labels = self._decisions(X, len(truth))
             _check_kind(truth, labels)
             return float(np.mean(labels == truth))
         proba = consensus(as_array(self.proba(X, len(truth)), self.name))
@@ -198,6 +198,10 @@ class CheckedModel:
         classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
         _check_kind(truth, classes)
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
+
+    def _decisions(self, X: Any, n: int) -> NDArray[Any]:
+        """Give the labels that a classifier predicts, (n,)."""
+        return label_array(self.model.predict(X)).reshape(n)
 
     def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:
         """Give the fitted members of a forest or of bagging, each with its columns of `X`; or nothing."""
@@ -241,7 +245,16 @@ class CheckedModel:
 
 def _is_classifier(model: Any) -> bool:
     """Tell whether scikit-learn takes it for one, though it has no probabilities."""
-    return hasattr(model, "__sklearn_tags__") and model.__sklearn_tags__().estimator_type == "classifier"
+    try:
+        return bool(model.__sklearn_tags__().estimator_type == "classifier")
+    except AttributeError:  # none of scikit-learn's, or one of its kind without its BaseEstimator
+        return any(base.__name__ == "ClassifierMixin" for base in type(model).__mro__)
+
+
+def _r2(truth: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """Give the share of the variance that is explained; of truth without any, 1 for no error and else 0."""
+    error, spread = ((truth - values) ** 2).sum(), ((truth - truth.mean()) ** 2).sum()
+    return float(1 - error / spread) if spread else float(error == 0)
 
 
 def _may_have_members(model: Any) -> bool:
@@ -275,14 +288,15 @@ class Committee(CheckedModel):
         if not self._members:
             raise ValueError("model: expected at least one model in the list, got none")
         if len({member.regresses for member in self._members}) > 1:
-            for member in self._members:
-                if member.only_decides:
-                    member.check_proba()
             raise TypeError("model: expected classifiers or regressors in a list, got some of each")
         self.model = models
         self.name = "model"
         self.regresses = self._members[0].regresses
-        self.only_decides = any(member.only_decides for member in self._members)
+        self.only_decides = all(member.only_decides for member in self._members)
+        if not self.only_decides:
+            for member in self._members:
+                if member.only_decides:
+                    member.check_proba()
         self.classifies = not self.regresses
         self.trainable = any(member.trainable for member in self._members)
         self.classes = None
@@ -322,9 +336,12 @@ class Committee(CheckedModel):
         for member in self._members:
             member.check_proba()
 
-    def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
-        self.check_proba()
-        return super()._accuracy(X, truth)
+    def _decisions(self, X: Any, n: int) -> NDArray[Any]:
+        """Give what most members decide, (n,)."""
+        each = np.stack([member._decisions(X, n) for member in self._members])
+        labels, places = np.unique(each, return_inverse=True)
+        counts = [(places.reshape(each.shape) == at).sum(axis=0) for at in range(len(labels))]
+        return cast("NDArray[Any]", labels[np.argmax(counts, axis=0)])
 
     def check_members(self) -> None:
         """Raise unless there are several."""
@@ -336,7 +353,7 @@ class Committee(CheckedModel):
 
     def check_variance(self) -> None:
         """Raise unless there are several regressors."""
-        if not self.regresses or self.only_decides:
+        if not self.regresses:
             raise TypeError(f'{self._members[0].name}: the score "variance" is for regressors')
         self.check_members()
 

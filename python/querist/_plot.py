@@ -94,7 +94,7 @@ def simulation_figure(simulation: Simulation, title: str = "") -> Figure:
         colour = GREY if strategy == simulation.baseline else next(others)
         n_labels, low, median, high = simulation.band(strategy)
         axes.fill_between(n_labels, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(n_labels, median, color=colour, linewidth=2, label=strategy)
+        axes.plot(n_labels, median, color=colour, linewidth=2, label=_name(strategy))
     full = float(np.median(list(simulation.full.values())))
     axes.axhline(full, color="black", linewidth=1, linestyle="--", label=f"all labels: {full:.4g}")
     axes.set(xlabel="labels", ylabel=simulation.metric, title=title)

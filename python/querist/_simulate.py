@@ -64,9 +64,10 @@ def simulate(
     """Run strategies against known labels, several times, and measure each round on rows held out.
 
     For each seed the data are split anew into a pool and a test set, with the share of each class kept, or at
-    random for a model without `predict_proba`. All strategies have the same split and begin with the same
-    labels, where their curves begin: `batch_size` random rows, and as many again until the model can be
-    fitted. So a strategy is compared by what it adds, and `cold` has no say.
+    random for a regressor. All strategies have the same split and begin with the same labels, where their
+    curves begin: `batch_size` random rows, and as many again until the model can be fitted (with a
+    `warm_at` of its own a strategy may begin later). So a strategy is compared by what it adds, and `cold`
+    has no say.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def simulate(
     X : (n, ...) array, sparse matrix, data frame or sequence
         The rows.
     y : (n,) array or sequence
-        Their labels, which are classes.
+        Their labels: classes, or numbers for a regressor.
     strategies : sequence of str, or mapping of str to str or mapping
         Names that `ActiveLearner` takes for `strategy`; or {name: such a name, or keyword arguments}: all
         of `ActiveLearner` but `seed`, `validation`, `labels`, `journal` and `lease`. `groups`, `cost` and an
@@ -264,6 +265,10 @@ class _Experiment:
         known = y(rows, None)
         if len(set(known)) < 2:
             raise ValueError(f"y: expected two classes or more in the pool of seed {seed}, got {set(known)}")
+        if not len(test):
+            raise ValueError(
+                f"test_size: expected a share that holds out a row of {len(self.y)}, got {self.test_size}"
+            )
         test_X, test_y = pool.take(test), y(test, None)
         if not callable(self.metric):
             return _Split(pool.take(rows), known, (test_X, label_array(test_y)), rows)

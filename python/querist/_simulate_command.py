@@ -156,8 +156,9 @@ def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any
             raise ValueError(f"{path}, row {number}: expected {len(header)} cells, got {len(row)}")
     labels = [row[at] for row in rows]
     beside = [cell for column, cell in enumerate(header) if column != at]
-    # Numbers alone do not tell a row of data: a frame without names is written under 0, 1, 2, ..., label.
-    if _are_numbers(beside) and (_are_numbers([name]) or name in labels):
+    # Numbers alone do not tell a row of data: a frame without names is written under 0, 1, 2, ...
+    is_counted = header == [str(column) for column in range(len(header))]
+    if not is_counted and _are_numbers(beside) and (_are_numbers([name]) or name in labels):
         raise ValueError(
             f"{path}, row 1: expected the names of the columns, got {header}, which are data; put a row of "
             "names before it"

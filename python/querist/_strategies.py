@@ -135,9 +135,9 @@ class Recipe:
         """Raise if it asks for what the model, the features or its own score will never give."""
         if self.score == "variance":
             model.check_variance()
-        elif model.regresses and (self.score is not None or self.select == "badge"):
+        elif self.score is not None or self.select == "badge":
             model.check_proba()
-        elif self.score in OF_COMMITTEES:
+        if self.score in OF_COMMITTEES:
             model.check_members()
         if self.density is not None:
             features.check("density")

@@ -29,8 +29,7 @@ class Training:
             )
         if model.regresses and "per_class" in self.warm_at:
             raise TypeError(
-                f"warm_at['per_class']: expected a model that gives probabilities, got {model.name}; "
-                'pass {"labels": m} alone'
+                f"warm_at['per_class']: expected a classifier, got {model.name}; pass {{\"labels\": m}} alone"
             )
 
     def is_cold(self, campaign: Campaign) -> bool:
@@ -62,9 +61,10 @@ class Training:
             try:
                 self._model.fit(self._pool.take(rows), labels)
             except Exception as error:
+                more = '"labels": m' if self._model.regresses else '"labels": m, "per_class": r'
                 error.add_note(
-                    "warm_at: if the model needs more labels than these, or more of each class, "
-                    'ActiveLearner(..., warm_at={"labels": m, "per_class": r}) makes the cold start longer'
+                    "warm_at: if the model needs more labels than these, "
+                    f"ActiveLearner(..., warm_at={{{more}}}) makes the cold start longer"
                 )
                 raise
 

@@ -153,7 +153,7 @@ def variance_reduction(
 
     Notes
     -----
-    O(n d² + k n d) time, O(n + d²) memory: each pick changes the covariance by a matrix of rank one. What
+    O(n d² + k n d) time, O(n + d²) memory: each pick takes a matrix of rank one off the covariance. What
     that leaves of rows that are long beside `ridge` is computed anew, O(n d²), as often as it falls by 10^5.
 
     References

@@ -150,6 +150,10 @@ impl Form {
 
     /// Whether rounding might hide that this is better than the best, or how good it is.
     fn is_unclear(&self, best: f64, noise: f64) -> bool {
+        // No form is below 0: more was taken away than its size tells.
+        if self.a < -ROUNDING * self.sizes.0 || self.b < -ROUNDING * self.sizes.1 {
+            return true;
+        }
         let (most, rounding) = (best * (noise + self.b.max(0.0)), self.sizes.0 + best * self.sizes.1);
         let rounding = rounding * ROUNDING;
         rounding > EXACT * most && self.a + rounding >= most
@@ -308,7 +312,7 @@ impl Model {
         let (v, w) = (across(&self.root, &y), across(&self.root, &q));
         let vmv = dispatch(level, Dot(&y, &q));
         let axis = (0..d).fold(0, |best, at| if y[at].abs() > y[best].abs() { at } else { best });
-        if squared > 0.0 {
+        if squared > f64::MIN_POSITIVE {
             let mut h = y;
             h[axis] += squared.sqrt().copysign(h[axis]);
             let t = 2.0 / dispatch(level, Dot(&h, &h));

@@ -374,7 +374,7 @@ impl<T: Real> Nearest<'_, T> {
         let rows = self.near.iter().take_while(|_| !same.get()).map(|&centre| self.centres.exact(centre));
         exact(rows, self.row, self.metric, self.level, |squared| {
             let centre = numbers.next().unwrap_or_default();
-            same.set(squared == 0.0);
+            same.set(same.get() || squared == 0.0);
             if squared.total_cmp(&bound.squared).then(centre.cmp(&bound.nearest())).is_lt() {
                 *bound = Bound::exactly(squared, centre, bound.seen());
             }
