@@ -257,7 +257,7 @@ class _Experiment:
         )
 
     def _split(self, seed: int) -> _Split:
-        # Numbers, which a model without predict_proba may be of, are no classes.
+        # The numbers of a regressor are no classes to keep the share of.
         strata = [None] * len(self.y) if checked_model(self.model).regresses else self.y
         held_out = _held_out(strata, self.test_size, np.random.default_rng(seed))
         rows, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
