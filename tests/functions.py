@@ -194,6 +194,10 @@ def pick_of_selector(features, labeled, indices, *, k, **options) -> qr.Picks:
     return selector.pick(k, **options)
 
 
+def pick_of_stream(scores, *, budget, **options) -> qr.Picks:
+    return qr.select.QuantileFilter(budget).pick(scores, **options)
+
+
 OF_ROWS = {"labeled": ROWS, "available": AVAILABLE, "groups": GROUPS}
 FROM_OUTSIDE = {"labeled": OUTSIDE}
 HALF = {"quota": 0.5}
@@ -300,6 +304,13 @@ FUNCTIONS = [
         SEEDED,
         in_order=DRAWN,
         many=100_000,
+    ),
+    Function(
+        "select.QuantileFilter",
+        {"scores": SCORES_OR_NAN},
+        {"budget": 0.2},
+        call=pick_of_stream,
+        in_order="a stream goes by in its order",
     ),
     *selections(
         "select.k_means_pp", {"features": FEATURES, "weights": WORTH_OR_NAN}, {"seed": 7}, in_order=DRAWN

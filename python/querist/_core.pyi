@@ -22,6 +22,7 @@ __all__ = [
     "pairwise_density",
     "power",
     "products",
+    "quantile_filter",
     "relevant",
     "score",
     "scores",
@@ -71,6 +72,14 @@ def top_scores(
     n_threads: int | None,
     deadline: float | None,
 ) -> tuple[NDArray[np.int64], NDArray[Any], int]: ...
+def quantile_filter(
+    scores: ArrayLike,
+    budget: float,
+    window: int,
+    tolerance: float,
+    past: tuple[NDArray[np.float64], int, int],
+    deadline: float | None,
+) -> tuple[NDArray[np.int64], NDArray[Any], tuple[NDArray[np.float64], int, int]]: ...
 def top_k(
     scores: ArrayLike,
     k: int,

@@ -13,12 +13,14 @@ from querist._facility_location import facility_location
 from querist._herding import max_herding, uncertainty_herding
 from querist._k_center import KCenter, coverage, k_center
 from querist._picks import Picks
+from querist._quantile_filter import QuantileFilter
 from querist._quota import Quota, quotas
 from querist._relevance import mmr, ranked_batch
 from querist._sampling import badge, k_means_pp, power
 
 __all__ = [
     "KCenter",
+    "QuantileFilter",
     "badge",
     "coverage",
     "facility_location",

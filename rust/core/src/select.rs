@@ -9,12 +9,14 @@ pub mod k_center;
 pub mod ladder;
 mod open;
 mod power;
+mod quantile_filter;
 pub mod relevance;
 mod top_k;
 
 pub use gains::Similarity;
 pub use open::{Groups, Open};
 pub use power::power;
+pub use quantile_filter::Stream;
 pub use top_k::top_k;
 pub(crate) use top_k::{TopK, best_of};
 

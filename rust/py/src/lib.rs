@@ -31,7 +31,7 @@ mod _core {
     #[pymodule_export]
     use super::score::{score, scores, top_scores};
     #[pymodule_export]
-    use super::select::{power, top_k};
+    use super::select::{power, quantile_filter, top_k};
     #[pymodule_export]
     use super::settings::{get_num_threads, set_num_threads, simd_level};
 

@@ -1,8 +1,8 @@
 //! Selection.
 
-use numpy::{Element, PyArray1, PyUntypedArrayMethods};
+use numpy::{Element, PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use querist_core::select::{self as core, Picks};
+use querist_core::select::{self as core, Picks, Stream};
 
 use crate::arguments::{self, Pickable, Quota};
 use crate::call::{Limits, call};
@@ -75,4 +75,32 @@ pub(crate) fn power<'py>(
             picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
         }
     }
+}
+
+/// What a stream leaves for the next call: its last scores, how many items it had, and how many were asked.
+type Past<'py> = (Bound<'py, PyArray1<f64>>, usize, usize);
+
+/// Decides on the items of a stream as they come.
+#[pyfunction]
+pub(crate) fn quantile_filter<'py>(
+    py: Python<'py>,
+    scores: &Bound<'py, PyAny>,
+    budget: f64,
+    window: usize,
+    tolerance: f64,
+    past: (PyReadonlyArray1<'py, f64>, usize, usize),
+    deadline: Option<&Bound<'py, PyAny>>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, Past<'py>)> {
+    let limits = Limits::new(None, deadline)?;
+    let array = arguments::array(scores, "scores")?;
+    arguments::check_ndim(&array, 1, "scores", "(n,)")?;
+    let n = array.len();
+    let (last, observed, asked) = past;
+    let mut stream = Stream::new(budget, window, tolerance).after(last.as_slice()?, observed, asked);
+    let (indices, values, _) = match capi::rows(&array, "scores")?.0 {
+        Floats::Single(rows) => picks(py, call(py, &limits, n * 16, |par| stream.pick(&rows, par))?, 0)?,
+        Floats::Double(rows) => picks(py, call(py, &limits, n * 16, |par| stream.pick(&rows, par))?, 0)?,
+    };
+    let (observed, asked) = stream.counts();
+    Ok((indices, values, (PyArray1::from_iter(py, stream.window()), observed, asked)))
 }
