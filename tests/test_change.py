@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -374,6 +375,68 @@ def test_ridge_and_noise_that_make_the_variance_overflow_are_named(ridge, noise)
 def test_a_ridge_that_drowns_in_the_labelled_features_is_named():
     with pytest.raises(ValueError, match=r"^ridge: 1e-300 is too small"):
         qr.variance_reduction(normal(4, 2), labeled=np.full((4, 2), 2.0**20), ridge=1e-300)
+
+
+def gains_by_fractions(pool, labeled, ridge):
+    """The gain of each row by fractions, with noise 1."""
+    rows = [[Fraction(float(x)) for x in row] for row in pool]
+    d = len(rows[0])
+    precision = [
+        [sum(rows[r][i] * rows[r][j] for r in labeled) + (Fraction(ridge) if i == j else 0) for j in range(d)]
+        for i in range(d)
+    ]
+    for i in range(d):  # Gauss and Jordan, in place
+        pivot = precision[i][i]
+        precision[i][i] = Fraction(1)
+        precision[i] = [x / pivot for x in precision[i]]
+        for j in range(d):
+            if j != i:
+                factor, precision[j][i] = precision[j][i], Fraction(0)
+                precision[j] = [x - factor * y for x, y in zip(precision[j], precision[i], strict=True)]
+    times = [[sum(s * x for s, x in zip(line, row, strict=True)) for line in precision] for row in rows]
+    across = [[sum(x * t for x, t in zip(row, time, strict=True)) for row in rows] for time in times]
+    return np.array(
+        [float(sum(x * x for x in line) / len(rows) / (1 + line[r])) for r, line in enumerate(across)]
+    )
+
+
+@pytest.mark.parametrize(("size", "ridge"), [(1.0, 1.0), (3e6, 1e-2), (3e7, 1.0), (1e4, 1e-6)])
+def test_a_ridge_that_is_small_beside_few_labelled_rows_keeps_its_digits(size, ridge):
+    for seed in range(4):
+        pool = normal(15, 4, seed=seed) * size
+        expected = gains_by_fractions(pool, [0, 1], ridge)
+        gains = qr.variance_reduction(pool, labeled=[0, 1], ridge=ridge)
+        np.testing.assert_allclose(gains[2:], expected[2:], rtol=1e-7)
+        expected[:2] = -1
+        picks = qr.select.variance_reduction(pool, 1, labeled=[0, 1], ridge=ridge)
+        assert picks.indices.tolist() == [expected.argmax()]
+        outside = qr.variance_reduction(pool, labeled=pool[:2], ridge=ridge)
+        assert bits(outside) == bits(gains)
+
+
+def test_outside_rows_whose_products_overflow_count():
+    gains = qr.variance_reduction(np.array([[3.0, 4], [3, 5]]), labeled=[[1e200, 1.0], [1e200, 2.0]])
+    np.testing.assert_allclose(gains, [12.4952, 12.8931], rtol=1e-4)  # mpmath, 900 digits
+
+
+@pytest.mark.parametrize("noise", [1e-200, 1e-150, 1e200])
+def test_noise_scales_all_gains_alike(noise):
+    pool = normal(20, 4)
+    one = qr.select.variance_reduction(pool, 3, labeled=[5])
+    other = qr.select.variance_reduction(pool, 3, labeled=[5], noise=noise)
+    assert one.indices.tolist() == other.indices.tolist()
+    np.testing.assert_allclose(other.values, one.values * noise, rtol=1e-14)
+
+
+def test_forms_that_overflow_are_named_and_not_picked():
+    for call in (qr.variance_reduction, lambda X, **options: qr.select.variance_reduction(X, 3, **options)):
+        with pytest.raises(ValueError, match=r"^features: row \d+ .*overflows"):
+            call(normal(20, 4), labeled=[], ridge=1e-320)
+
+
+def test_a_long_batch_has_a_deadline():
+    with pytest.raises(TimeoutError, match="deadline"):
+        qr.select.variance_reduction(normal(20_000, 4), 20_000, labeled=[], deadline=0.2)
 
 
 def test_a_batch_goes_on_where_nothing_is_left_of_what_was():

@@ -15,8 +15,11 @@ from querist._arrays import as_array
 from querist._deadline import Deadline
 from querist._scores import Invalid
 
-# Rows that are gathered at a time from labelled ones all over the pool.
-BLOCK = 1 << 14
+# Numbers of labelled rows that are gathered at a time from all over the pool.
+BLOCK = 1 << 20
+
+# The least share of a column that is left of it beside the columns before it: rounding takes 2e-16 of the column.
+LEAST = 2e-12
 
 
 def expected_gradient_length(
@@ -192,7 +195,7 @@ class LinearPosterior:
     """A Bayesian linear regression after the labelled rows, and the pool it is to predict."""
 
     root: NDArray[np.float64]
-    """B, of which the covariance of the weights is S = Bᵀ B."""
+    """B, of which the covariance of the weights in units of `noise` is Bᵀ B."""
     moment: NDArray[np.float64]
     """B M Bᵀ, M the mean of u uᵀ over the pool."""
     noise: float
@@ -224,18 +227,32 @@ def linear_posterior(
     own, outside = labeled_rows(labeled, n, d)
     second_moment = _core.gram(pool, n_threads, deadline.left()) / max(n, 1)
     check_range(second_moment, pool)
-    precision = np.zeros((d, d))
-    if outside is not None:
-        precision += _core.gram(outside, n_threads, deadline.left())
-    for start in range(0, len(own), BLOCK):
-        precision += _core.gram(pool[own[start : start + BLOCK]], n_threads, deadline.left())
-    precision[np.diag_indices(d)] += ridge
-    try:
-        # S = noise · (L Lᵀ)⁻¹ = Bᵀ B.
-        root = math.sqrt(noise) * np.linalg.inv(np.linalg.cholesky(precision))
-    except np.linalg.LinAlgError as error:
-        msg = f"ridge: {ridge} is too small beside the labelled features to be told from 0"
-        raise ValueError(msg) from error
+    root = _root(pool, own, outside, ridge, deadline)
     with np.errstate(over="ignore", invalid="ignore"):
         moment = root @ second_moment @ root.T
-    return LinearPosterior(root, (moment + moment.T) / 2, noise, own)
+        moment = (moment + moment.T) / 2
+    return LinearPosterior(root, moment, noise, own)
+
+
+def _root(
+    pool: NDArray[Any], own: NDArray[np.int64], outside: NDArray[Any] | None, ridge: float, deadline: Deadline
+) -> NDArray[np.float64]:
+    """Give B = R⁻ᵀ, where RᵀR = X_LᵀX_L + λI, so that BᵀB is its inverse.
+
+    R is that of the labelled rows themselves, then of the ridge below them: their squares, which a sum of
+    products is made of, would leave nothing of a small λ beside long rows.
+    """
+    d = pool.shape[1]
+    step = max(2 * d, BLOCK // max(d, 1))
+    upper = np.empty((0, d))
+    labelled, rows = (pool, own) if outside is None else (outside, np.arange(len(outside)))
+    for start in range(0, len(rows), step):
+        deadline.left()
+        block = labelled[rows[start : start + step]].astype(np.float64)
+        upper = np.linalg.qr(np.vstack([upper, block]), mode="r")
+    upper = np.linalg.qr(np.vstack([upper, math.sqrt(ridge) * np.eye(d)]), mode="r")
+    if (np.abs(upper.diagonal()) < LEAST * np.abs(upper).max(axis=0)).any():
+        msg = f"ridge: {ridge} is too small beside the labelled features to be told from 0"
+        raise ValueError(msg)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(np.linalg.inv(upper).T)

@@ -69,6 +69,11 @@ impl<T: Real> Packed<T> {
         self.width
     }
 
+    /// Coordinates of a row.
+    pub(crate) fn depth(&self) -> usize {
+        self.d
+    }
+
     /// Coordinates of all columns that stay in the second-level cache: half a megabyte, rounded up to what is summed at
     /// once, and then up to twice as much.
     fn slice(&self) -> usize {

@@ -149,8 +149,7 @@ pub(crate) fn variance_reduction_picks<'py>(
     let (root, moment) = (matrix(root)?, matrix(moment)?);
     let posterior = Posterior { root: &root, moment: &moment, noise };
     let size = array.len() * (rows.width() / 4 + 1);
-    let found =
+    let (found, scored) =
         call(py, &limits, size, |par| core::greedy_batch(&rows, &posterior, k, pickable.open(), par))?;
-    let scored = rows.len() * k.max(1);
     picks(py, found, scored)
 }

@@ -134,11 +134,12 @@ impl<'a> Chances<'a> {
         self.open[row] = false;
         self.left = self.left.saturating_sub(1);
         self.add_up(row..row + 1);
-        if self.quotas.take(row) {
-            for (row, open) in self.open.iter_mut().enumerate() {
-                *open &= self.quotas.can(row);
-            }
-            self.add_up(0..self.open.len());
+        let closed = self.quotas.take(row).to_vec();
+        for &row in &closed {
+            self.open[row] = false;
+        }
+        for rows in closed.chunk_by(|a, b| a / TOGETHER == b / TOGETHER) {
+            self.add_up(rows[0]..rows[0] + 1);
         }
     }
 

