@@ -2,6 +2,7 @@
 
 use querist_core::error::Error;
 use querist_core::exact::Metric;
+use querist_core::pool::Par;
 use querist_core::real::Real;
 use querist_core::rows::Rows;
 use querist_core::select::k_center::Farthest;
@@ -159,7 +160,7 @@ fn by_distance<T: Real>(input: &mut Input<'_>, bytes: usize) {
     let is_tame = plain.iter().all(|row| norm(row) <= T::LARGEST / 64.0);
     let rule = Farthest { metric, weights: weights.as_deref() };
     let mut known = Known::new(&rows, metric);
-    if let Err(error) = known.add(&rows, labelled.iter().copied(), "features") {
+    if let Err(error) = known.add(&rows, labelled.iter().copied(), "features", Par::serial()) {
         return assert!(!is_tame && matches!(error, Error::Row { .. }), "{error}");
     }
     // Those that are labelled can be picked here: that they are not available is for the caller to say.

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 
 
+LONGEST = 2.0**63
+"""Seconds beyond which no clock goes."""
+
+
 class Deadline:
     """Counts down from when it is made."""
 
@@ -15,14 +19,15 @@ class Deadline:
     def left(self) -> float | None:
         """Seconds that are left; None if there is no deadline.
 
-        What is no number of seconds is given back as it is: the core has the error for it.
+        What is no number of seconds, or more than a float holds, is given back as it is: the core has the error for
+        it.
 
         Raises
         ------
         TimeoutError
             If none is left.
         """
-        if not isinstance(self._seconds, int | float) or not self._seconds >= 0:
+        if not isinstance(self._seconds, int | float) or not 0 <= self._seconds < LONGEST:
             return self._seconds
         left = self._seconds - (time.monotonic() - self._start)
         if left < 0:

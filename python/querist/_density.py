@@ -137,8 +137,8 @@ def information_density(
     -----
     "cosine", "dot" and "sqeuclidean": O(n d) time, or O(nnz), and O(n + d) memory: the mean goes inside, so
     no pair is formed. "euclidean" and "rbf": O(n² d) time over the symmetric half, or O(n m d), in tiles, and
-    O(n) memory. Distances do not cancel: a pool far from the origin gives right ones, and duplicates are at
-    exactly 0.
+    O(n) memory. Distances do not cancel: a dense pool far from the origin gives right ones, and duplicates
+    are at exactly 0. Sparse rows, which are not centred, lose what their squares round away.
 
     References
     ----------
@@ -245,7 +245,7 @@ def knn_density(
 
     Notes
     -----
-    O(n² d) time, in tiles, O(n k) memory. Exact.
+    O(n² d) time, in tiles, O(n k) memory; a k of hundreds costs more, up to O(n² k). Exact.
 
     References
     ----------

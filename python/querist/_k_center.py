@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from querist import _core
 from querist._arguments import checked_weights, count, row_numbers, still_open, taken
 from querist._arrays import as_matrix
+from querist._deadline import Deadline
 from querist._picks import Picks
 from querist._quota import Quota, quotas
 
@@ -97,7 +98,9 @@ def k_center(
     >>> qr.select.k_center(pool, 2, labeled=[0]).indices
     array([3, 2])
     """
-    selector = KCenter(features, labeled=labeled, metric=metric)
+    time = Deadline(deadline)
+    selector = KCenter(features, metric=metric)
+    selector._make_centres(labeled, time)
     return selector.pick(
         k,
         weights=weights,
@@ -105,7 +108,7 @@ def k_center(
         groups=groups,
         quota=quota,
         n_threads=n_threads,
-        deadline=deadline,
+        deadline=time.left(),
     )
 
 
@@ -145,11 +148,14 @@ class KCenter:
         self._features = as_matrix(features, "features")
         self._core = _core.KCenter(self._features, metric)
         self._open = np.ones(self._features.shape[0], bool)
+        self._make_centres(labeled, Deadline(None))
+
+    def _make_centres(self, labeled: ArrayLike | None, time: Deadline) -> None:
         rows, outside = taken(self._features, labeled)
-        self._core.add(rows.tolist())
+        self._core.add(rows.tolist(), None, time.left())
         self._open[rows] = False
         if outside is not None:
-            self._core.add(list(range(len(outside))), outside)
+            self._core.add(list(range(len(outside))), outside, time.left())
 
     def __reduce__(self) -> NoReturn:
         """Refuse a copy, of any kind: it would share what is known, or lose it.

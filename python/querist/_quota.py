@@ -94,7 +94,7 @@ def quotas(groups: ArrayLike | Groups | Limits | None, quota: Quota | None, n: i
         msg = f"{given}: expected {missing} with it, got None"
         raise ValueError(msg)
     names, places = numbered(groups, n)
-    size = count(k, "k")
+    size = min(count(k, "k"), n)
     if isinstance(quota, Mapping):
         most = [n] * len(names)
         known = {name: place for place, name in enumerate(names.tolist())}

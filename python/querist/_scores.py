@@ -178,7 +178,8 @@ def margin(
     Notes
     -----
     O(n c) time, one read of the input. Computed as :math:`(1 - p_1) + p_2`, which keeps its digits on
-    nearly certain rows. With one class, p₂ is 0.
+    nearly certain rows. With one class, p₂ is 0. Near 1, where p₁ and p₂ hardly differ, float32 numbers are
+    6e-8 apart: of flat rows of thousands of classes many tie, and float64 rows tell them apart.
 
     References
     ----------

@@ -37,7 +37,7 @@ fn main() -> Result<(), Error> {
 
     let weights: Vec<f64> = margin.iter().copied().map(f64::from).collect();
     let mut known = Known::new(&features, Metric::Euclidean);
-    known.add(&features, [0], "features")?;
+    known.add(&features, [0], "features", par)?;
     let rule = Farthest { metric: Metric::Euclidean, weights: Some(&weights) };
     let (picks, work) = known.pick(&features, 10, &rule, Open::default(), par)?;
 

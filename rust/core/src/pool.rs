@@ -65,7 +65,7 @@ impl Par<'_> {
         };
         let jobs = Mutex::new(jobs.enumerate().fuse());
         let states = Mutex::new(Vec::new());
-        let helpers = (size / GRAIN).min(self.threads).saturating_sub(1);
+        let helpers = (size / GRAIN).min(self.threads).min(crew.count).saturating_sub(1);
         labour(helpers, self.stop, &|turn| {
             let mut state = start();
             while crew.goes_on() {

@@ -234,6 +234,11 @@ impl<'a, T> Iterator for Pieces<'a, T> {
         let pieces = self.rest.iter_mut().filter_map(|rest| rest.split_off_mut(..step));
         Some((first, pieces.collect()))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = (self.n - self.first).div_ceil(self.step);
+        (count, Some(count))
+    }
 }
 
 /// The kernel: scores a block of contiguous rows and lists those that are not valid, which score NaN.

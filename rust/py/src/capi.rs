@@ -4,12 +4,14 @@
 //! borrows are not used: they refuse misaligned and swapped arrays, and cost more than a small call. As with numpy
 //! itself, an array must not be written by another thread while it is read here.
 
-use numpy::npyffi::NPY_ARRAY_WRITEABLE;
+use std::ops::Range;
+
+use numpy::npyffi::{NPY_ARRAY_WRITEABLE, PY_ARRAY_API};
 use numpy::{
     Element, PyArray1, PyArrayDescr, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray,
     PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use querist_core::members::Members;
 use querist_core::real::Real;
@@ -254,23 +256,33 @@ pub(crate) fn bytes(array: &Bound<'_, PyUntypedArray>) -> Vec<u8> {
         .collect()
 }
 
-/// A new array of n numbers and the right to fill it.
-pub(crate) fn output<T: Element>(py: Python<'_>, n: usize) -> (Bound<'_, PyArray1<T>>, &mut [T]) {
-    let array = PyArray1::zeros(py, n, false);
+/// A new array of n numbers and the right to fill it. More than there is memory for are a `MemoryError`: rust-numpy's own
+/// panics.
+pub(crate) fn output<T: Element>(py: Python<'_>, n: usize) -> PyResult<(Bound<'_, PyArray1<T>>, &mut [T])> {
+    let mut shape = [isize::try_from(n).map_err(|_| PyMemoryError::new_err(format!("{n} numbers")))?];
+    let dtype = T::get_dtype(py).into_dtype_ptr();
+    // SAFETY: one dimension is there, numpy takes over the dtype, and what it returns is new, or null and an error set; an
+    // array of that dtype and of one dimension is what the type says.
+    let array = unsafe {
+        let array = PY_ARRAY_API.PyArray_Zeros(py, 1, shape.as_mut_ptr(), dtype, 0);
+        Bound::from_owned_ptr_or_err(py, array)?.cast_into_unchecked::<PyArray1<T>>()
+    };
     // SAFETY: the array is new, so that nobody else holds it, and it is returned beside the slice, which the caller
     // drops before handing the array out.
     let slice = unsafe { std::slice::from_raw_parts_mut(array.data(), n) };
-    (array, slice)
+    Ok((array, slice))
 }
 
 /// The memory of an `out=` array, to be written.
 ///
-/// It must be a writeable, C-contiguous and aligned array of n numbers of type T that shares no memory with `input`.
+/// It must be a writeable, C-contiguous and aligned array of n numbers of type T that shares no memory with the inputs,
+/// nor with outputs before it.
 #[expect(clippy::mut_from_ref, reason = "a Python array is shared; being written is what it was given for")]
 pub(crate) fn given_output<'a, T: Real + Element>(
     array: &'a Bound<'_, PyAny>,
     n: usize,
-    input: &Bound<'_, PyUntypedArray>,
+    inputs: &[&Bound<'_, PyUntypedArray>],
+    before: &[&mut [T]],
     argument: &str,
 ) -> PyResult<&'a mut [T]> {
     let dtype = T::get_dtype(array.py());
@@ -298,26 +310,31 @@ pub(crate) fn given_output<'a, T: Real + Element>(
             "{argument}: expected a writeable, C-contiguous and aligned array"
         )));
     }
-    // SAFETY: n aligned numbers of type T of a live, writeable, contiguous array; the caller of the Python function
-    // gave it to be written, and what overlaps an input is refused before anything is written.
-    let out = unsafe { std::slice::from_raw_parts_mut(data, n) };
-    check_apart(out, input, argument)?;
-    Ok(out)
+    let place = data.addr()..data.addr() + n * size_of::<T>();
+    if inputs.iter().any(|input| meet(&place, &extent(input))) {
+        let text = format!("{argument}: shares memory with an input, which is never written");
+        return Err(PyValueError::new_err(text));
+    }
+    if before.iter().any(|other| meet(&place, &addresses(other))) {
+        let text = format!("{argument}: array {} shares memory with another one", before.len());
+        return Err(PyValueError::new_err(text));
+    }
+    // SAFETY: n aligned numbers of type T of a live, writeable, contiguous array, which the caller of the Python function
+    // gave to be written; no input and no other output lies in them.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data, n) })
 }
 
-/// Fails if an output shares memory with an input.
-pub(crate) fn check_apart<T>(out: &[T], input: &Bound<'_, PyUntypedArray>, argument: &str) -> PyResult<()> {
-    let (start, read) = (out.as_ptr().addr(), extent(input));
-    if start < read.end && read.start < start + size_of_val(out) {
-        return Err(PyValueError::new_err(format!(
-            "{argument}: shares memory with an input, which is never written"
-        )));
-    }
-    Ok(())
+fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+fn addresses<T>(numbers: &[T]) -> Range<usize> {
+    let start = numbers.as_ptr().addr();
+    start..start + size_of_val(numbers)
 }
 
 /// The addresses from the first to the last byte of an array.
-fn extent(array: &Bound<'_, PyUntypedArray>) -> std::ops::Range<usize> {
+fn extent(array: &Bound<'_, PyUntypedArray>) -> Range<usize> {
     let data = data(array).addr();
     if array.is_empty() {
         return data..data;
@@ -327,10 +344,4 @@ fn extent(array: &Bound<'_, PyUntypedArray>) -> std::ops::Range<usize> {
         steps.map(|(&n, s)| (n - 1) * s.unsigned_abs()).sum()
     };
     data - reach(-1)..data + reach(1) + array.dtype().itemsize()
-}
-
-/// Whether two `out=` arrays share memory.
-pub(crate) fn overlap<T>(a: &[T], b: &[T]) -> bool {
-    let (a, b) = (a.as_ptr_range(), b.as_ptr_range());
-    a.start < b.end && b.start < a.end
 }

@@ -57,9 +57,8 @@ fn lengths<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (mut arrays, mut slices) = outputs::<T>(py, proba, rows.len(), 1, out)?;
+    let (mut arrays, mut slices) = outputs::<T>(py, &[proba, features], rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
-    capi::check_apart(slice, features, "out")?;
     call(py, limits, proba.len() + features.len(), |par| {
         gradient_length(rows, vectors, request, slice, par).map_err(arguments::or_nan)
     })?;
@@ -78,7 +77,8 @@ pub(crate) fn gram<'py>(
     let array = arguments::features(features, "features")?;
     let d = array.shape()[1];
     let rows = capi::wide_rows(&array, "features")?;
-    let sum = call(py, &limits, array.len() * (d / 8 + 1), |par| core::gram(&rows, "features", par))?;
+    let sum =
+        call(py, &limits, array.len().saturating_mul(d / 8 + 1), |par| core::gram(&rows, "features", par))?;
     PyArray1::from_vec(py, sum).into_any().call_method1("reshape", ((d, d),))
 }
 
@@ -119,9 +119,9 @@ fn gains<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (mut arrays, mut slices) = outputs::<T>(py, array, rows.len(), 1, out)?;
+    let (mut arrays, mut slices) = outputs::<T>(py, &[array], rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
-    let size = array.len() * (rows.width() / 4 + 1);
+    let size = array.len().saturating_mul(rows.width() / 4 + 1);
     call(py, limits, size, |par| core::variance_reduction(rows, posterior, slice, par))?;
     Ok(arrays.swap_remove(0))
 }
@@ -148,7 +148,7 @@ pub(crate) fn variance_reduction_picks<'py>(
     let pickable = Pickable::new(available, quota, rows.len())?;
     let (root, moment) = (matrix(root)?, matrix(moment)?);
     let posterior = Posterior { root: &root, moment: &moment, noise };
-    let size = array.len() * (rows.width() / 4 + 1);
+    let size = array.len().saturating_mul(rows.width() / 4 + 1);
     let (found, scored) =
         call(py, &limits, size, |par| core::greedy_batch(&rows, &posterior, k, pickable.open(), par))?;
     picks(py, found, scored)

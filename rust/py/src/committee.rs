@@ -117,7 +117,7 @@ fn fill<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (arrays, slices) = outputs(py, array, members.rows(), request.scores.len(), out)?;
+    let (arrays, slices) = outputs(py, &[array], members.rows(), request.scores.len(), out)?;
     call(py, limits, array.len(), move |par| {
         core::committee_scores(members, request, slices, par).map_err(arguments::or_nan)
     })?;
@@ -159,7 +159,7 @@ fn first_choices<'py, T: Real>(
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (m, n) = (members.len(), members.rows());
-    let (votes, slice) = capi::output::<i64>(py, m * n);
+    let (votes, slice) = capi::output::<i64>(py, m.saturating_mul(n))?;
     let mut rest = slice;
     let slices = (0..m).filter_map(|_| rest.split_off_mut(..n)).collect();
     call(py, limits, array.len(), move |par| {
@@ -196,7 +196,7 @@ pub(crate) fn vote_scores<'py>(
     }
     let missing = arguments::integer(missing, "missing")?;
     let request = VoteRequest { scores: &scores, n_classes, missing, weights: weights.as_deref() };
-    let (arrays, slices) = outputs::<f64>(py, &array, n, scores.len(), out.as_deref())?;
+    let (arrays, slices) = outputs::<f64>(py, &[&array], n, scores.len(), out.as_deref())?;
     call(py, &limits, array.len(), |par| core::vote_scores(&given, &request, slices, par))?;
     Ok(arrays)
 }
@@ -235,7 +235,7 @@ fn variances<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (mut arrays, mut slices) = outputs::<T>(py, array, members.rows(), 1, out)?;
+    let (mut arrays, mut slices) = outputs::<T>(py, &[array], members.rows(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
     call(py, limits, array.len(), |par| core::ensemble_variance(members, weights, slice, par))?;
     Ok(arrays.swap_remove(0))

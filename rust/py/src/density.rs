@@ -51,14 +51,16 @@ pub(crate) fn linear_density<'py>(
     let others = reference.map(|reference| Matrix::of(reference, "reference")).transpose()?;
     let out = out.map(std::slice::from_ref);
     match (&pool, &others) {
-        (Matrix::Dense(array), None | Some(Matrix::Dense(_))) => {
+        (Matrix::Dense(_), None | Some(Matrix::Dense(_))) => {
+            let mut arrays = pool.arrays();
+            arrays.extend(others.iter().flat_map(Matrix::arrays));
             let others = others.as_ref().map(|others| others.rows("reference")).transpose()?;
             match Pair::of(pool.rows("features")?, others) {
                 Pair::Single(rows, others) => {
-                    linear_of(py, array, &rows, others.as_ref(), options, out, &limits)
+                    linear_of(py, &arrays, &rows, others.as_ref(), options, out, &limits)
                 }
                 Pair::Double(rows, others) => {
-                    linear_of(py, array, &rows, others.as_ref(), options, out, &limits)
+                    linear_of(py, &arrays, &rows, others.as_ref(), options, out, &limits)
                 }
             }
         }
@@ -75,18 +77,18 @@ pub(crate) fn linear_density<'py>(
 
 fn linear_of<'py, T: Real + Element>(
     py: Python<'py>,
-    array: &Bound<'py, PyUntypedArray>,
+    arrays: &[&Bound<'py, PyUntypedArray>],
     rows: &Rows<'_, T>,
     reference: Option<&Rows<'_, T>>,
     options: linear::Options,
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (mut arrays, mut slices) = outputs::<T>(py, array, rows.len(), 1, out)?;
+    let (mut densities, mut slices) = outputs::<T>(py, arrays, rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
-    let size = array.len() + reference.map_or(0, |reference| reference.len() * reference.width());
+    let size = arrays.iter().map(|array| array.len()).fold(0, usize::saturating_add);
     call(py, limits, size, |par| linear::density(rows, reference, options, slice, par))?;
-    Ok(arrays.swap_remove(0))
+    Ok(densities.swap_remove(0))
 }
 
 fn sparse_of<'py>(
@@ -99,29 +101,30 @@ fn sparse_of<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     fn run<'py, T: Real + Element>(
         py: Python<'py>,
-        data: &Bound<'py, PyUntypedArray>,
+        arrays: &[&Bound<'py, PyUntypedArray>],
         (rows, reference): (Sparse<'_, T>, Option<Sparse<'_, T>>),
         options: linear::Options,
         out: Option<&[Bound<'py, PyAny>]>,
         limits: &Limits,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (mut arrays, mut slices) = outputs::<T>(py, data, rows.len(), 1, out)?;
+        let (mut densities, mut slices) = outputs::<T>(py, arrays, rows.len(), 1, out)?;
         let slice = slices.pop().unwrap_or_default();
-        let size = data.len() + reference.as_ref().map_or(0, |reference| reference.data.len());
+        let size = arrays.iter().map(|array| array.len()).fold(0, usize::saturating_add);
         call(py, limits, size, |par| sparse::density(&rows, reference.as_ref(), options, slice, par))?;
-        Ok(arrays.swap_remove(0))
+        Ok(densities.swap_remove(0))
     }
+    let arrays: Vec<_> = [Some(csr), others].into_iter().flatten().flat_map(Csr::arrays).collect();
     let other_data = others.map(|others| capi::rows(&others.data, "reference")).transpose()?;
     match Pair::of(capi::rows(&csr.data, "features")?.0, other_data.map(|(floats, _)| floats)) {
         Pair::Single(data, other) => {
             let reference = others.zip(other).map(|(others, data)| others.sparse(data, "reference"));
             let rows = (csr.sparse(data, "features")?, reference.transpose()?);
-            run(py, &csr.data, rows, options, out, limits)
+            run(py, &arrays, rows, options, out, limits)
         }
         Pair::Double(data, other) => {
             let reference = others.zip(other).map(|(others, data)| others.sparse(data, "reference"));
             let rows = (csr.sparse(data, "features")?, reference.transpose()?);
-            run(py, &csr.data, rows, options, out, limits)
+            run(py, &arrays, rows, options, out, limits)
         }
     }
 }
@@ -153,36 +156,37 @@ pub(crate) fn pairwise_density<'py>(
     };
     let request = pairwise::Request { similarity, include_self, own: own.as_deref(), spreads };
     let out = out.map(std::slice::from_ref);
+    let arrays: Vec<_> = [Some(&array), reference.as_ref()].into_iter().flatten().collect();
     let others = reference.as_ref().map(|others| capi::rows(others, "reference")).transpose()?;
     match Pair::of(capi::rows(&array, "features")?.0, others.map(|(floats, _)| floats)) {
         Pair::Single(rows, others) if metric == "rbf" && !suits_single(gamma) => {
             let (rows, others) = (rows.widened(), others.map(Rows::widened));
-            pairs::<_, f32>(py, &array, &rows, others.as_ref(), &request, out, &limits)
+            pairs::<_, f32>(py, &arrays, &rows, others.as_ref(), &request, out, &limits)
         }
         Pair::Single(rows, others) => {
-            pairs::<_, f32>(py, &array, &rows, others.as_ref(), &request, out, &limits)
+            pairs::<_, f32>(py, &arrays, &rows, others.as_ref(), &request, out, &limits)
         }
         Pair::Double(rows, others) => {
-            pairs::<_, f64>(py, &array, &rows, others.as_ref(), &request, out, &limits)
+            pairs::<_, f64>(py, &arrays, &rows, others.as_ref(), &request, out, &limits)
         }
     }
 }
 
 fn pairs<'py, T: Real, O: Real + Element>(
     py: Python<'py>,
-    array: &Bound<'py, PyUntypedArray>,
+    arrays: &[&Bound<'py, PyUntypedArray>],
     rows: &Rows<'_, T>,
     reference: Option<&Rows<'_, T>>,
     request: &pairwise::Request<'_>,
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
-    let (mut arrays, mut slices) = outputs::<O>(py, array, rows.len(), 1, out)?;
+    let (mut densities, mut slices) = outputs::<O>(py, arrays, rows.len(), 1, out)?;
     let slice = slices.pop().unwrap_or_default();
     let size = work(rows.len(), reference.map_or(rows.len(), Rows::len), rows.width());
     let spreads = call(py, limits, size, |par| pairwise::density(rows, reference, request, slice, par))?;
     let spreads = request.spreads.then(|| PyArray1::from_vec(py, spreads).into_any());
-    Ok((arrays.swap_remove(0), spreads))
+    Ok((densities.swap_remove(0), spreads))
 }
 
 /// The variance of all numbers of a matrix.
@@ -196,12 +200,8 @@ pub(crate) fn spread(
     let limits = Limits::new(n_threads, deadline)?;
     let matrix = Matrix::of(features, "features")?;
     match matrix.rows("features")? {
-        Floats::Single(rows) => {
-            call(py, &limits, matrix.shape().0 * matrix.shape().1, |par| variance(&rows, "features", par))
-        }
-        Floats::Double(rows) => {
-            call(py, &limits, matrix.shape().0 * matrix.shape().1, |par| variance(&rows, "features", par))
-        }
+        Floats::Single(rows) => call(py, &limits, matrix.len(), |par| variance(&rows, "features", par)),
+        Floats::Double(rows) => call(py, &limits, matrix.len(), |par| variance(&rows, "features", par)),
     }
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn products<'py>(
     let (n, m) = (left.shape()[0], right.shape()[0]);
     match (capi::rows(&left, "left")?.0, capi::rows(&right, "right")?.0) {
         (Floats::Single(x), Floats::Single(y)) => {
-            let (out, slice) = capi::output::<f32>(py, n * m);
+            let (out, slice) = capi::output::<f32>(py, n.saturating_mul(m))?;
             call(py, &limits, work(n, m, x.width()), |par| matrix_product(&x, &y, slice, par))?;
             out.into_any().call_method1("reshape", ((n, m),))
         }
@@ -260,7 +260,7 @@ fn neighbours<'py, T: Real + Element>(
     limits: &Limits,
 ) -> PyResult<Bound<'py, PyAny>> {
     let n = rows.len();
-    let (mut arrays, mut slices) = outputs::<T>(py, array, n, 1, out)?;
+    let (mut arrays, mut slices) = outputs::<T>(py, &[array], n, 1, out)?;
     let slice = slices.pop().unwrap_or_default();
     let size = work(n, n, rows.width());
     call(py, limits, size, |par| nearest::knn_density(rows, k, metric, slice, par))?;

@@ -1,9 +1,9 @@
 //! Diverse batches.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use querist_core::density::{suits_single, work};
 use querist_core::error::Error;
@@ -31,6 +31,8 @@ pub(crate) struct KCenter {
     features: Py<PyAny>,
     metric: Metric,
     known: Mutex<Either>,
+    /// The process that made it. In a forked child a thread that held the lock is gone, and does not let go of it.
+    process: u32,
 }
 
 enum Either {
@@ -52,21 +54,29 @@ impl KCenter {
             Floats::Single(rows) => Either::Single(Known::new(&rows, metric)),
             Floats::Double(rows) => Either::Double(Known::new(&rows, metric)),
         };
-        Ok(Self { features: given.clone().unbind(), metric, known: Mutex::new(known) })
+        let process = std::process::id();
+        Ok(Self { features: given.clone().unbind(), metric, known: Mutex::new(known), process })
     }
 
     /// Makes centres of rows: of the pool, or of an array of the same width.
-    #[pyo3(signature = (rows, outside=None))]
-    fn add(&self, py: Python<'_>, rows: Vec<usize>, outside: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    #[pyo3(signature = (rows, outside=None, deadline=None))]
+    fn add(
+        &self,
+        py: Python<'_>,
+        rows: Vec<usize>,
+        outside: Option<&Bound<'_, PyAny>>,
+        deadline: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let limits = Limits::new(None, deadline)?;
         let matrix = Matrix::of(outside.unwrap_or(self.features.bind(py)), "labeled")?;
         let given = matrix.rows("labeled")?;
-        let limits = Limits::ONE_THREAD;
         let argument = if outside.is_some() { "labeled" } else { "features" };
-        call(py, &limits, large(0), |_| {
+        self.check_process()?;
+        call(py, &limits, large(0), |par| {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *known, given) {
-                (Either::Single(known), Floats::Single(given)) => known.add(&given, rows, argument),
-                (Either::Double(known), Floats::Double(given)) => known.add(&given, rows, argument),
+                (Either::Single(known), Floats::Single(given)) => known.add(&given, rows, argument, par),
+                (Either::Double(known), Floats::Double(given)) => known.add(&given, rows, argument, par),
                 _ => unreachable!("the house converts them first"),
             }
         })
@@ -86,14 +96,14 @@ impl KCenter {
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, usize, usize)> {
         let limits = Limits::new(n_threads, deadline)?;
         let matrix = Matrix::of(self.features.bind(py), "features")?;
-        let (n, d) = matrix.shape();
         let k = arguments::count(k, "k")?;
-        let pickable = Pickable::new(available, quota, n)?;
+        let pickable = Pickable::new(available, quota, matrix.shape().0)?;
         let weights = weights.map(PyArrayMethods::to_vec).transpose()?;
         let rule = Farthest { metric: self.metric, weights: weights.as_deref() };
         let open = pickable.open();
         let given = matrix.rows("features")?;
-        let (found, done) = call(py, &limits, large(n * d), |par| {
+        self.check_process()?;
+        let (found, done) = call(py, &limits, large(matrix.len()), |par| {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *known, &given) {
                 (Either::Single(known), Floats::Single(rows)) => known.pick(rows, k, &rule, open, par),
@@ -102,6 +112,20 @@ impl KCenter {
             }
         })?;
         worked((found, done), py)
+    }
+}
+
+impl KCenter {
+    /// Fails in a forked child if another thread was at work when it was forked.
+    fn check_process(&self) -> PyResult<()> {
+        if self.process != std::process::id()
+            && matches!(self.known.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            let text =
+                "this KCenter was at work in another thread when the process was forked: make another one";
+            return Err(PyRuntimeError::new_err(text));
+        }
+        Ok(())
     }
 }
 
@@ -125,7 +149,7 @@ trait Method: Send {
     fn pick<T: Real>(
         self,
         rows: &Rows<'_, T>,
-        labelled: &Centres<T>,
+        labelled: Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, Work), Error>;
 }
@@ -146,11 +170,11 @@ fn pick_from<'py>(
         par: Par<'_>,
     ) -> Result<(Picks<f64>, Work), Error> {
         let metric = method.metric();
-        let mut centres = Centres::of(rows, labelled.iter().copied(), metric, "features")?;
+        let mut centres = Centres::of(rows, labelled.iter().copied(), metric, "features", par)?;
         if let Some(outside) = outside {
-            centres.extend(outside, 0..outside.len(), metric, "labeled")?;
+            centres.extend(outside, 0..outside.len(), metric, "labeled", par)?;
         }
-        method.pick(rows, &centres, par)
+        method.pick(rows, centres, par)
     }
     let outside = outside.map(|given| Matrix::of(given, "labeled")).transpose()?;
     let outside = outside.as_ref().map(|outside| outside.rows("labeled")).transpose()?;
@@ -189,14 +213,15 @@ impl Method for Relevant<'_> {
     fn pick<T: Real>(
         self,
         rows: &Rows<'_, T>,
-        labelled: &Centres<T>,
+        labelled: Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, Work), Error> {
-        let mut known = Known::with(rows, self.metric(), labelled.clone());
+        let count = labelled.len();
+        let mut known = Known::with(rows, self.metric(), labelled);
         let Self { scores, trade_off, in_pool, k, open } = self;
         match trade_off {
             Some(trade_off) => known.pick(rows, k, &Mmr { scores, trade_off }, open, par),
-            None => known.pick(rows, k, &RankedBatch::new(scores, labelled.len(), in_pool), open, par),
+            None => known.pick(rows, k, &RankedBatch::new(scores, count, in_pool), open, par),
         }
     }
 }
@@ -243,7 +268,7 @@ impl Method for Draw<'_> {
     fn pick<T: Real>(
         self,
         rows: &Rows<'_, T>,
-        labelled: &Centres<T>,
+        labelled: Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, Work), Error> {
         draw(rows, self.k, labelled, self.weights, self.open, self.seed, par)
@@ -298,10 +323,10 @@ impl Method for Cover<'_> {
     fn pick<T: Real>(
         self,
         rows: &Rows<'_, T>,
-        labelled: &Centres<T>,
+        labelled: Centres<T>,
         par: Par<'_>,
     ) -> Result<(Picks<f64>, Work), Error> {
-        cover(rows, self.k, labelled, self.weights, self.similarity, self.open, par)
+        cover(rows, self.k, &labelled, self.weights, self.similarity, self.open, par)
     }
 }
 
@@ -353,13 +378,13 @@ pub(crate) fn directions<'py>(
     let argument = if outside.is_some() { "labeled" } else { "features" };
     let matrix = Matrix::of(outside.unwrap_or(features), argument)?;
     let d = matrix.shape().1;
-    let size = rows.len() * d;
+    let size = rows.len().saturating_mul(d);
     let compared = match matrix.rows(argument)? {
-        Floats::Single(given) => call(py, &limits, size, |_| {
-            Centres::of(&given, rows, Metric::Cosine, argument).map(Centres::into_compared)
+        Floats::Single(given) => call(py, &limits, size, |par| {
+            Centres::of(&given, rows, Metric::Cosine, argument, par).map(Centres::into_compared)
         })?,
-        Floats::Double(given) => call(py, &limits, size, |_| {
-            Centres::of(&given, rows, Metric::Cosine, argument).map(Centres::into_compared)
+        Floats::Double(given) => call(py, &limits, size, |par| {
+            Centres::of(&given, rows, Metric::Cosine, argument, par).map(Centres::into_compared)
         })?,
     };
     PyArray1::from_vec(py, compared).into_any().call_method1("reshape", ((-1, d),))

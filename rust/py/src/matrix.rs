@@ -4,10 +4,12 @@ use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use querist_core::density::sparse::Sparse;
+use querist_core::pool::Par;
 use querist_core::real::Real;
 use querist_core::rows::Rows;
 
 use crate::arguments;
+use crate::call::{Limits, call};
 use crate::capi::{self, Floats};
 
 /// A matrix of floats with at least one column.
@@ -32,6 +34,20 @@ impl<'py> Matrix<'py> {
         match self {
             Self::Dense(array) => (array.shape()[0], array.shape()[1]),
             Self::Sparse(csr) => (csr.starts.len().saturating_sub(1), csr.width),
+        }
+    }
+
+    /// How many numbers it stands for.
+    pub(crate) fn len(&self) -> usize {
+        let (n, d) = self.shape();
+        n.saturating_mul(d)
+    }
+
+    /// The arrays that it is made of.
+    pub(crate) fn arrays(&self) -> Vec<&Bound<'py, PyUntypedArray>> {
+        match self {
+            Self::Dense(array) => vec![array],
+            Self::Sparse(csr) => csr.arrays().into(),
         }
     }
 
@@ -80,6 +96,10 @@ impl<'py> Csr<'py> {
         Ok(csr)
     }
 
+    pub(crate) fn arrays(&self) -> [&Bound<'py, PyUntypedArray>; 3] {
+        [&self.data, &self.indices, &self.starts]
+    }
+
     /// As the densities see it, whose numbers are these.
     pub(crate) fn sparse<'a, T>(&'a self, data: Rows<'a, T>, argument: &str) -> PyResult<Sparse<'a, T>> {
         let columns = capi::integers(&self.indices, 0, argument)?;
@@ -88,14 +108,20 @@ impl<'py> Csr<'py> {
     }
 
     fn rows(&self, argument: &'static str) -> PyResult<Floats<'_>> {
-        fn filled<'a, T: Real>(sparse: &Sparse<'a, T>, argument: &'static str) -> PyResult<Rows<'a, T>> {
+        // A call of its own, as it goes over all numbers.
+        fn filled<'a, T: Real>(
+            py: Python<'_>,
+            sparse: &Sparse<'a, T>,
+            argument: &'static str,
+        ) -> PyResult<Rows<'a, T>> {
             let &Sparse { data, columns, starts, width } = sparse;
-            Rows::sparse(data, columns, starts, width, argument)
-                .map_err(|error| PyValueError::new_err(error.to_string()))
+            let check = |_: Par<'_>| Rows::sparse(data, columns, starts, width, argument);
+            call(py, &Limits::ONE_THREAD, data.len(), check)
         }
+        let py = self.data.py();
         Ok(match capi::rows(&self.data, argument)?.0 {
-            Floats::Single(data) => Floats::Single(filled(&self.sparse(data, argument)?, argument)?),
-            Floats::Double(data) => Floats::Double(filled(&self.sparse(data, argument)?, argument)?),
+            Floats::Single(data) => Floats::Single(filled(py, &self.sparse(data, argument)?, argument)?),
+            Floats::Double(data) => Floats::Double(filled(py, &self.sparse(data, argument)?, argument)?),
         })
     }
 }

@@ -106,7 +106,7 @@ fn fill<'py, T: Real + Element>(
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (arrays, slices) = outputs(py, array, rows.len(), request.scores.len(), out)?;
+    let (arrays, slices) = outputs(py, &[array], rows.len(), request.scores.len(), out)?;
     call(py, limits, array.len(), move |par| {
         core::scores(rows, request, slices, par).map_err(arguments::or_logits)
     })?;
@@ -116,10 +116,10 @@ fn fill<'py, T: Real + Element>(
 /// Arrays, and their memory to be written.
 type Outputs<'a, 'py, T> = (Vec<Bound<'py, PyAny>>, Vec<&'a mut [T]>);
 
-/// `count` outputs of n numbers: the given ones, or new ones.
+/// `count` outputs of n numbers: the given ones, apart from the inputs, or new ones.
 pub(crate) fn outputs<'a, 'py, T: Real + Element>(
     py: Python<'py>,
-    input: &Bound<'py, PyUntypedArray>,
+    inputs: &[&Bound<'py, PyUntypedArray>],
     n: usize,
     count: usize,
     out: Option<&'a [Bound<'py, PyAny>]>,
@@ -129,20 +129,16 @@ where
 {
     let mut slices = Vec::with_capacity(count);
     let Some(given) = out else {
-        let new = (0..count).map(|_| {
-            let (array, slice) = capi::output::<T>(py, n);
+        let mut arrays = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (array, slice) = capi::output::<T>(py, n)?;
+            arrays.push(array.into_any());
             slices.push(slice);
-            array.into_any()
-        });
-        let arrays = new.collect();
+        }
         return Ok((arrays, slices));
     };
-    for (i, array) in given.iter().enumerate() {
-        let slice: &mut [T] = capi::given_output(array, n, input, "out")?;
-        if slices.iter().any(|other: &&mut [T]| capi::overlap(other, slice)) {
-            return Err(PyValueError::new_err(format!("out: array {i} shares memory with another one")));
-        }
-        slices.push(slice);
+    for array in given {
+        slices.push(capi::given_output(array, n, inputs, &slices, "out")?);
     }
     Ok((given.to_vec(), slices))
 }

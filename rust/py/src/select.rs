@@ -68,12 +68,16 @@ pub(crate) fn power<'py>(
     let pickable = Pickable::new(available, quota, n)?;
     let open = pickable.open();
     match capi::rows(&array, "scores")?.0 {
-        Floats::Single(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
-        }
-        Floats::Double(rows) => {
-            picks(py, call(py, &limits, n * 16, |par| core::power(&rows, k, beta, seed, &open, par))?, 0)
-        }
+        Floats::Single(rows) => picks(
+            py,
+            call(py, &limits, n.saturating_mul(16), |par| core::power(&rows, k, beta, seed, &open, par))?,
+            0,
+        ),
+        Floats::Double(rows) => picks(
+            py,
+            call(py, &limits, n.saturating_mul(16), |par| core::power(&rows, k, beta, seed, &open, par))?,
+            0,
+        ),
     }
 }
 
@@ -98,8 +102,12 @@ pub(crate) fn quantile_filter<'py>(
     let (last, observed, asked) = past;
     let mut stream = Stream::new(budget, window, tolerance).after(last.as_slice()?, observed, asked);
     let (indices, values, _) = match capi::rows(&array, "scores")?.0 {
-        Floats::Single(rows) => picks(py, call(py, &limits, n * 16, |par| stream.pick(&rows, par))?, 0)?,
-        Floats::Double(rows) => picks(py, call(py, &limits, n * 16, |par| stream.pick(&rows, par))?, 0)?,
+        Floats::Single(rows) => {
+            picks(py, call(py, &limits, n.saturating_mul(16), |par| stream.pick(&rows, par))?, 0)?
+        }
+        Floats::Double(rows) => {
+            picks(py, call(py, &limits, n.saturating_mul(16), |par| stream.pick(&rows, par))?, 0)?
+        }
     };
     let (observed, asked) = stream.counts();
     Ok((indices, values, (PyArray1::from_iter(py, stream.window()), observed, asked)))

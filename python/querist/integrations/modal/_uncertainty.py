@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import querist
 from querist._picks import Picks
-from querist.integrations._conventions import scored
+from querist.integrations._conventions import numbers, scored
 from querist.integrations.modal._models import answer
 from querist.integrations.modal._selection import largest, smallest
 
@@ -104,9 +104,11 @@ def classifier_margin(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> N
     proba = answer(classifier.predict_proba, X, predict_proba_kwargs)
     if proba is None:
         return np.zeros(X.shape[0])
-    margin = scored(querist.margin, proba, "predict_proba")
+    given = numbers(proba, "predict_proba")
+    # In float64, where a small gap beside 1 keeps the digits that it has in float32.
+    margin = scored(querist.margin, given.astype(np.float64), "predict_proba")
     # With one class the gap is 1 to querist, as nothing is uncertain, and 0 to modAL.
-    return np.zeros(len(margin)) if np.shape(proba)[1] == 1 else 1 - margin
+    return np.zeros(len(margin)) if given.shape[1] == 1 else (1 - margin).astype(given.dtype)
 
 
 def classifier_entropy(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> NDArray[Any]:

@@ -31,8 +31,9 @@ mod bytes;
 
 use bytes::bytes;
 
-/// Rows that a thread takes at a time.
+/// Rows that a thread takes at a time, of at most so many votes: the clock is looked at in between.
 const STEP: usize = 1 << 12;
+const VOTES: usize = 1 << 20;
 
 /// Rows that are compared at once.
 const LANES: usize = 64;
@@ -78,9 +79,10 @@ pub fn vote_scores(
     let weights = if request.weights.is_some() { normalised(request.weights, m)? } else { vec![1.0; m] };
     let plain = request.weights.is_none() && m <= FEW;
     let looked_up = if plain && n >= MANY { LookedUp::of(m, request.scores) } else { None };
-    let jobs = Pieces { rest: out, first: 0, step: STEP, n };
+    let step = STEP.min((VOTES / m).next_multiple_of(LANES).max(LANES));
+    let jobs = Pieces { rest: out, first: 0, step, n };
     par.run(jobs, n * m, Vec::new, |scratch, (first, mut out)| {
-        let count = STEP.min(n - first);
+        let count = step.min(n - first);
         if plain && let Some((rows, missing)) = bytes(votes, request, first, count, scratch, par.level) {
             let bytes = Bytes { rows: &rows, missing, m, count, request, out: &mut out };
             let looked_up = looked_up.as_ref().filter(|known| known.any || missing.is_none());

@@ -18,12 +18,15 @@ use fearless_simd::prelude::*;
 use crate::distance::{Block, Space, fault_of, slack, squared_distances, unit_rows, vanishing};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
-use crate::pool::Par;
+use crate::pool::{Par, Watch};
 use crate::real::{Real, all_lanes};
 use crate::rows::Rows;
 use crate::simd::{Kernel, Level};
 use crate::sum::tree;
 use crate::tile::{Epilogue, side};
+
+/// Rows that become centres before the clock is looked at.
+const LOOKED_AT: usize = 1 << 10;
 
 /// A growing list of centres.
 #[derive(Debug, Clone, Default)]
@@ -52,34 +55,47 @@ impl<T: Real> Centres<T> {
         which: impl IntoIterator<Item = usize>,
         metric: Metric,
         argument: &'static str,
+        par: Par<'_>,
     ) -> Result<Self, Error> {
         let mut centres = Self::new(rows.width());
-        centres.extend(rows, which, metric, argument)?;
+        centres.extend(rows, which, metric, argument, par)?;
         Ok(centres)
     }
 
     /// Adds some rows of a matrix of the same width.
     ///
     /// # Errors
-    /// [`Error::Row`] for a row that is not finite, or whose distances might not be; then none is added.
+    /// [`Error::Row`] for a row that is not finite, or whose distances might not be; [`Error::Stopped`]; then none is
+    /// added.
     pub fn extend(
         &mut self,
         rows: &Rows<'_, T>,
         which: impl IntoIterator<Item = usize>,
         metric: Metric,
         argument: &'static str,
+        par: Par<'_>,
     ) -> Result<(), Error> {
-        let before = self.count;
-        let mut block = Vec::new();
-        for row in which {
+        let (before, which) = (self.count, which.into_iter());
+        let more = which.size_hint().0 * self.d;
+        self.rows.reserve(more);
+        self.exact.reserve(more);
+        let (mut block, mut exact, mut watch) = (Vec::new(), Vec::new(), Watch::default());
+        for (number, row) in which.enumerate() {
             let given = rows.read(row..row + 1, &mut block);
             let squared: f64 = given.iter().map(|x| x.to_f64()).map(|x| x * x).sum();
             // Rows are centred before they are compared, which may double them.
-            if squared.is_nan() || squared > T::LARGEST / 16.0 {
+            let fault = squared.is_nan() || squared > T::LARGEST / 16.0;
+            let stopped = if number % LOOKED_AT == LOOKED_AT - 1 { watch.ask(par, 0.0) } else { Ok(()) };
+            if fault || stopped.is_err() {
                 self.truncate(before);
+                stopped?;
                 return Err(Error::Row { argument, row, member: None, fault: fault_of(given) });
             }
-            self.push(given, metric);
+            exact_row(given, metric, &mut exact, par.level);
+            self.rows.extend_from_slice(given);
+            self.exact.extend_from_slice(&exact);
+            self.zeros.push(metric == Metric::Cosine && is_zero(&exact));
+            self.count += 1;
         }
         Ok(())
     }
@@ -100,15 +116,6 @@ impl<T: Real> Centres<T> {
     #[must_use]
     pub fn into_compared(self) -> Vec<f64> {
         self.exact
-    }
-
-    fn push(&mut self, row: &[T], metric: Metric) {
-        let mut exact = Vec::new();
-        exact_row(row, metric, &mut exact, Level::Baseline);
-        self.rows.extend_from_slice(row);
-        self.exact.extend_from_slice(&exact);
-        self.zeros.push(metric == Metric::Cosine && is_zero(&exact));
-        self.count += 1;
     }
 
     pub(crate) fn truncate(&mut self, count: usize) {
@@ -502,7 +509,7 @@ pub fn nearest<T: Real>(
         return Err(Error::shape("picks", &"at least one pick", &"none"));
     }
     let space = metric.space(rows);
-    let centres = Centres::of(rows, which.iter().copied(), metric, "features")?;
+    let centres = Centres::of(rows, which.iter().copied(), metric, "features", par)?;
     let mut bounds: Vec<Bounded> = (0..rows.len()).map(|row| (row, Bound::NOTHING)).collect();
     refresh(rows, &centres, (metric, &space), &mut bounds, &|_, _| true, &mut Vec::new(), par)?;
     settle(rows, &centres, metric, &mut bounds, par)?;

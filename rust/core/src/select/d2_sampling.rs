@@ -301,15 +301,14 @@ fn first_above(target: f64, mut sum: f64, chances: impl Iterator<Item = f64>) ->
 pub fn k_means_pp<T: Real>(
     rows: &Rows<'_, T>,
     k: usize,
-    labelled: &Centres<T>,
+    labelled: Centres<T>,
     weights: Option<&[f64]>,
     open: Open<'_>,
     seed: u64,
     par: Par<'_>,
 ) -> Result<(Picks<f64>, Work), Error> {
     let mut chances = Chances::new(rows.len(), weights, open, seed, k)?;
-    let mut targets =
-        Nearby { rows, centres: labelled.clone(), space: Space::around(rows), level: par.level };
+    let mut targets = Nearby { rows, centres: labelled, space: Space::around(rows), level: par.level };
     chances.update_all(&mut targets, par)?;
     let mut picks = Picks { indices: Vec::new(), values: Vec::new() };
     let mut watch = Watch::default();
@@ -318,7 +317,7 @@ pub fn k_means_pp<T: Real>(
         let Some(pick) = chances.draw(&mut targets, par)? else { break };
         picks.indices.push(pick);
         picks.values.push(chances.squared[pick]);
-        targets.centres.extend(rows, [pick], Metric::Euclidean, "features")?;
+        targets.centres.extend(rows, [pick], Metric::Euclidean, "features", par)?;
     }
     Ok((picks, chances.work))
 }
@@ -604,12 +603,12 @@ mod tests {
         let weights: Vec<f64> = (0..700).map(|i| f64::from(i % 5)).collect();
         let mut chances = Chances::new(700, Some(&weights), Open::default(), 1, 60).unwrap();
         let par = Par::serial();
-        let centres = Centres::of(&rows, [3], Metric::Euclidean, "features").unwrap();
+        let centres = Centres::of(&rows, [3], Metric::Euclidean, "features", Par::serial()).unwrap();
         let mut targets = Nearby { rows: &rows, centres, space: Space::around(&rows), level: par.level };
         chances.update_all(&mut targets, par).unwrap();
         for _ in 0..60 {
             let row = chances.draw(&mut targets, par).unwrap().unwrap();
-            targets.centres.extend(&rows, [row], Metric::Euclidean, "features").unwrap();
+            targets.centres.extend(&rows, [row], Metric::Euclidean, "features", Par::serial()).unwrap();
             let sums = chances.sums.clone();
             chances.add_up(0..700);
             assert_eq!(chances.sums, sums);

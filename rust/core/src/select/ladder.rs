@@ -98,14 +98,15 @@ impl<T: Real> Known<T> {
     /// Makes centres of rows, of the pool or not.
     ///
     /// # Errors
-    /// [`Error::Row`] for a row that is not finite, or too large for distances.
+    /// [`Error::Row`] for a row that is not finite, or too large for distances; [`Error::Stopped`]. Then none is added.
     pub fn add(
         &mut self,
         rows: &Rows<'_, T>,
         which: impl IntoIterator<Item = usize>,
         argument: &'static str,
+        par: Par<'_>,
     ) -> Result<(), Error> {
-        self.centres.extend(rows, which, self.metric, argument)
+        self.centres.extend(rows, which, self.metric, argument, par)
     }
 
     /// The next k picks, which are not made centres.
@@ -163,7 +164,7 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
         let mut watch = Watch::default();
         while self.picks.indices.len() < k {
             if self.known.centres.is_empty() {
-                self.pick_first()?;
+                self.pick_first(par)?;
                 continue;
             }
             let before = self.picks.indices.len();
@@ -184,17 +185,17 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
     }
 
     /// With nothing labelled everything is infinitely far.
-    fn pick_first(&mut self) -> Result<(), Error> {
+    fn pick_first(&mut self, par: Par<'_>) -> Result<(), Error> {
         let open = (0..self.bounds.len()).filter(|&row| !self.bounds[row].is_never());
         let alone = |row: usize| self.rule.alone(row);
         let first = open.reduce(|best, row| if alone(row) > alone(best) { row } else { best });
-        first.map_or(Ok(()), |row| self.emit(row, f64::INFINITY).map(|_| ()))
+        first.map_or(Ok(()), |row| self.emit(row, f64::INFINITY, par).map(|_| ()))
     }
 
     /// Picks a row. Gives the rows that cannot be picked now because of it.
-    fn emit(&mut self, row: usize, squared: f64) -> Result<&[usize], Error> {
+    fn emit(&mut self, row: usize, squared: f64, par: Par<'_>) -> Result<&[usize], Error> {
         let value = self.rule.value(row, squared, self.picks.indices.len());
-        self.known.add(self.rows, [row], "features")?;
+        self.known.add(self.rows, [row], "features", par)?;
         self.picks.indices.push(row);
         self.picks.values.push(value);
         self.bounds[row] = self.bounds[row].never();
@@ -285,7 +286,7 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
                     self.bounds[row] = bound;
                 }
             }
-            self.known.add(self.rows, picked, "features")?;
+            self.known.add(self.rows, picked, "features", par)?;
         }
         for rows in rows.chunks(AT_ONCE) {
             let known = rows.iter().map(|&row| (row, self.bounds[row]));
@@ -358,7 +359,7 @@ impl<'a, 'b, T: Real> Ladder<'a, 'b, T> {
                 }
             }
             among.take(at, d);
-            for row in self.emit(row, squared)? {
+            for row in self.emit(row, squared, par)? {
                 if let Ok(at) = candidates.binary_search(row) {
                     among.leave_out(at);
                 }
