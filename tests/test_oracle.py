@@ -662,6 +662,35 @@ def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     assert len(rows_of(exchange.export(batch))) == 4
 
 
+def no_links(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("link", [os.link, no_links])
+def test_a_file_that_is_filled_in_meanwhile_is_not_written_over(tmp_path, monkeypatch, link):
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    fill_in(path, "cat", "dog")
+    filled_in = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr(os, "link", link)
+    # Another process exports the batch, and a person fills it in, before the draft takes its name.
+    monkeypatch.setattr(os, "fsync", lambda _: path.write_bytes(filled_in))
+    assert exchange.export(batch) == path
+    assert path.read_bytes() == filled_in
+    assert len(list(tmp_path.iterdir())) == 2, "no draft stays behind"
+
+
+def test_a_file_system_without_links_has_files_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", no_links)
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+    fill_in(exchange.export(batch), "cat")
+    assert answered(exchange, batch) == ([0], ["cat"])
+    assert len(list(tmp_path.iterdir())) == 2, "no draft stays behind"
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

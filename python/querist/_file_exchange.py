@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -284,10 +285,23 @@ def _text(row: Fields, name: str, where: str) -> str:
 
 
 def _write(path: Path, content: str) -> None:
-    """Write a file at once or not at all."""
+    """Write a file at once or not at all; one that has come to be there stays, as it may be filled in."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(draft, "w", encoding="utf-8", newline="") as file:
+    try:
+        _fill(draft, "w", content)
+        try:
+            os.link(draft, path)  # which takes the place of no file
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links: the file is there by halves while it is written
+            with contextlib.suppress(FileExistsError):
+                _fill(path, "x", content)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _fill(path: Path, mode: Literal["w", "x"], content: str) -> None:
+    with open(path, mode, encoding="utf-8", newline="") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(draft, path)
