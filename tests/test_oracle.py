@@ -529,8 +529,45 @@ def test_classes_that_differ_by_their_capitals_alone_stay_apart(tmp_path):
     fill_in(path, "true", "True", "False", "FALSE")
     assert answered(exchange, batch)[1] == ["true", True, "False", "FALSE"]
     fill_in(path, "TRUE")
-    with pytest.raises(ValueError, match=r"expected a label of .* got 'TRUE'"):
-        exchange.answers(batch)
+    with pytest.warns(UserWarning, match=r"expected a label of .* got 'TRUE'"):
+        assert answered(exchange, batch) == ([1, 2, 3], [True, "False", "FALSE"])
+
+
+@FORMATS
+def test_capitals_do_not_matter_where_one_class_is_meant(tmp_path, format):
+    exchange = an_exchange(tmp_path, format, classes=("buy", "Sell", "hold", "HOLD"))
+    batch = a_learner().ask()
+    fill_in(exchange.export(batch), "Buy", "SELL", "hold", "HOLD")
+    assert answered(exchange, batch)[1] == ["buy", "Sell", "hold", "HOLD"]
+
+
+@FORMATS
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_integers_that_a_spreadsheet_made_fractions_are_integers(tmp_path, format, kind):
+    exchange = an_exchange(tmp_path, format, classes=kind([3, -10]))
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    fill_in(path, "3.0", "-10.00", "3", "3.5")
+    with pytest.warns(UserWarning, match=r"got '3\.5'$"):
+        assert answered(exchange, batch) == ([0, 1, 2], [3, -10, 3])
+    fill_in(path, "3.0", "10.0", "3.", ".0")
+    with pytest.warns(UserWarning, match=r"got '10\.0'\n.* got '3\.'\n.* got '\.0'$"):
+        assert answered(exchange, batch) == ([0], [3])
+    texts = an_exchange(tmp_path, format, classes=["3", "4"])
+    with pytest.warns(UserWarning, match=r"got '3\.0'"):
+        assert answered(texts, batch) == ([], [])
+
+
+def test_what_pandas_saves_of_labels_with_gaps_is_read(tmp_path):
+    exchange = oracle.FileExchange(tmp_path, classes=range(10))
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    frame = pd.read_csv(path)
+    frame.loc[1, "label"] = 7
+    frame = frame.reindex(range(5))  # a row of nothing, by which the indices become fractions too
+    frame.to_csv(path, index=False)
+    assert "1.0,7.0" in path.read_text()
+    assert answered(exchange, batch) == ([1], [7])
 
 
 @FORMATS
@@ -594,10 +631,16 @@ def test_an_answer_that_does_not_fit_is_named(tmp_path, format, field, value, me
     rows = rows_of(path)
     rows[1][field] = value
     write(path, rows)
-    with pytest.raises(ValueError, match="line") as raised:
-        exchange.answers(batch)
     line = 3 if format == "csv" else 2
-    assert str(raised.value) == f"{path}, line {line}: " + message.format(ticket=batch.ticket)
+    with pytest.warns(UserWarning, match="line") as caught:
+        indices, _ = answered(exchange, batch)
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert str(warning.message) == (
+        "what is no answer is left out, and read again until it is put right:\n"
+        f"{path}, line {line}: {message.format(ticket=batch.ticket)}"
+    )
+    assert indices == ([] if "one label" in message else [0]), "the other answers are given"
 
 
 @pytest.mark.parametrize(
@@ -617,8 +660,97 @@ def test_a_file_of_another_shape_is_named(tmp_path, format, content, message):
     exchange = an_exchange(tmp_path, format)
     batch = a_learner().ask()
     exchange.export(batch).write_text(content.replace("T", batch.ticket))
-    with pytest.raises(ValueError, match=message.replace("T", batch.ticket)):
+    with pytest.warns(UserWarning, match=message.replace("T", batch.ticket)):
+        assert answered(exchange, batch) == ([], [])
+
+
+@FORMATS
+def test_all_that_is_wrong_is_told_at_once_and_read_again(tmp_path, format):
+    learner = a_learner()
+    exchange = an_exchange(tmp_path, format)
+    batch = learner.ask()
+    path = exchange.export(batch)
+    fill_in(path, "catt", "dog", "bird", "Cat")
+    first = 2 if format == "csv" else 1
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="left out") as caught:
+            learner.tell(*exchange.answers(batch))
+        assert str(caught[0].message).splitlines()[1:] == [
+            f"{path}, line {first}: expected a label of ['cat', 'dog', 'abstain'], got 'catt'",
+            f"{path}, line {first + 2}: expected a label of ['cat', 'dog', 'abstain'], got 'bird'",
+        ]
+        assert learner.labels == {1: "dog", 3: "cat"}
+        assert learner.ask().indices.tolist() == [0, 2], "what was left out stays open"
+    fill_in(path, "cat", "dog", "abstain", "Cat")
+    learner.tell(*exchange.answers(batch))
+    assert learner.labels == {0: "cat", 1: "dog", 3: "cat"}
+
+
+def test_lines_after_one_that_is_none_are_read(tmp_path):
+    batch = a_learner().ask()
+    exchange = an_exchange(tmp_path, "jsonl")
+    path = exchange.export(batch)
+    fill_in(path, "cat", "dog", "cat", "dog")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:-1], *lines[2:]]), encoding="utf-8")
+    with pytest.warns(UserWarning, match="line 2: expected an object in JSON"):
+        assert answered(exchange, batch) == ([0, 2, 3], ["cat", "cat", "dog"])
+    sheet = an_exchange(tmp_path)
+    path = sheet.export(batch)
+    fill_in(path, "cat", "dog", "cat", "dog")
+    path.write_text(path.read_text().replace("one, two", 'one", "two'), encoding="utf-8")
+    with pytest.warns(UserWarning, match="line 3: expected a cell for each of"):
+        assert answered(sheet, batch) == ([0, 2, 3], ["cat", "cat", "dog"])
+
+
+@FORMATS
+def test_a_damaged_record_of_what_went_out_is_an_error(tmp_path, format):
+    exchange = an_exchange(tmp_path, format)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    path.with_name(f"{batch.ticket}.asked.{format}").write_text("ticket\n")
+    with pytest.raises(ValueError, match=r"asked.*, line 1: expected"):
         exchange.answers(batch)
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("annotator", "whose"),
+    [
+        ("ann", "ann-"),
+        ("Jörg", "Jörg-"),
+        ("a/b: c.asked", "a_b_c_asked-"),
+        ("../..", ""),
+        (7, "7-"),
+        (("site", 2), "site_2-"),
+        ("x" * 300, "x" * 40 + "-"),
+        ("\ud800", ""),
+        (None, ""),
+    ],
+)
+def test_a_file_says_whose_it_is(tmp_path, format, annotator, whose):
+    exchange = an_exchange(tmp_path / "files", format)
+    batch = a_learner().ask(annotator=annotator)
+    path = exchange.export(batch)
+    assert path == tmp_path / "files" / f"{whose}{batch.ticket}.{format}"
+    assert sorted(each.name for each in path.parent.iterdir()) == sorted(
+        [path.name, f"{whose}{batch.ticket}.asked.{format}"]
+    )
+    fill_in(path, "cat")
+    assert answered(exchange, batch) == ([0], ["cat"])
+
+
+@FORMATS
+def test_files_of_before_their_names_said_whose_they_are_are_found(tmp_path, format):
+    exchange = an_exchange(tmp_path, format)
+    batch = a_learner().ask(annotator="ann")
+    path = exchange.export(batch)
+    fill_in(path, "cat")
+    for file in list(tmp_path.iterdir()):
+        file.rename(tmp_path / file.name.removeprefix("ann-"))
+    assert exchange.export(batch) == tmp_path / f"{batch.ticket}.{format}"
+    assert answered(exchange, batch) == ([0], ["cat"])
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_empty_rows_and_capitals_of_a_spreadsheet_do_not_matter(tmp_path):

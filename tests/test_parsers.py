@@ -6,8 +6,10 @@ import contextlib
 import csv
 import io
 import json
+import re
 import sqlite3
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -86,20 +88,21 @@ class TestAnswers:
                 table = csv.DictWriter(file, ["ticket", "index", "label"])
                 table.writeheader()
                 table.writerows(rows)
-        known = {"cat": "cat", "a dog": "a dog", "7": 7}
+        known = {"cat": "cat", "a dog": "a dog", "7": 7, "abstain": qr.ABSTAIN}
         texts = {row["index"]: row["label"].strip() for row in rows}
-        wrong = [text for text in texts.values() if text not in known and text.lower() not in ("", "abstain")]
-        if wrong or (not rows and path.suffix == ".jsonl"):
-            with pytest.raises(ValueError, match="expected"):
-                exchange.answers(batch)
-            return
-        part, got = exchange.answers(batch)
-        expected = {index: known.get(text, qr.ABSTAIN) for index, text in texts.items() if text}
+        meant = {
+            index: re.sub(r"^7\.0+$", "7", text).casefold() for index, text in texts.items() if text != ""
+        }
+        wrong = [text for text in meant.values() if text not in known]
+        is_wrong = wrong or (not rows and path.suffix == ".jsonl")
+        with pytest.warns(UserWarning, match="expected") if is_wrong else contextlib.nullcontext():
+            part, got = exchange.answers(batch)
+        expected = {index: known[text] for index, text in meant.items() if text in known}
         assert dict(zip(part.indices.tolist(), got, strict=True)) == expected
 
     @few
     @given(data=st.data())
-    def test_any_bytes_are_answers_or_an_error_that_names_the_file(self, exchanged, data):
+    def test_any_bytes_are_answers_or_a_warning_that_names_the_file(self, exchanged, data):
         exchange, batch, path = exchanged
         asked = path.with_name(f"{batch.ticket}.asked{path.suffix}").read_bytes()
         valid = (
@@ -108,10 +111,12 @@ class TestAnswers:
             else asked.replace(b",\n", b",cat\n")
         )
         path.write_bytes(data.draw(damaged(valid) | st.binary() | HARD))
-        with allowed(ValueError, str(path)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             part, labels = exchange.answers(batch)
             assert set(part.indices.tolist()) <= set(batch.indices.tolist())
             assert all(label in CLASSES or label is qr.ABSTAIN for label in labels)
+        assert all(str(path) in str(each.message) for each in caught)
 
 
 EVENTS = [

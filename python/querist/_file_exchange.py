@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
@@ -15,25 +17,29 @@ from querist._protocols import Label
 from querist._rounds import ABSTAIN, Batch
 
 Fields: TypeAlias = Mapping[str, Any]
+Row: TypeAlias = tuple[str, Fields | str]  # where it stands, and its fields, or what is wrong with it
 
 OWN = ("ticket", "index", "label")
 MARK = "\ufeff"  # by this Excel knows UTF-8
+LONGEST = 40  # characters of an annotator in a file's name, which may have 255 bytes
 
 
 class FileExchange:
     """Batches as files in a directory, for a person with a spreadsheet or for another tool.
 
     `export` writes a batch, a row for each item, with nothing for a label. Somebody fills in labels, all or
-    some, or the word ``abstain``, capital or not. `answers` reads them for `ActiveLearner.tell`, as often as
-    one likes: the same answers told again change nothing, and a corrected one is a revision.
+    some, or the word ``abstain``. `answers` reads them for `ActiveLearner.tell`, as often as one likes: the
+    same answers told again change nothing, and a corrected one is a revision.
 
     Parameters
     ----------
     directory : path
-        Where the files are; made if it is not there. TICKET.csv is to be filled in; TICKET.asked.csv stays as
-        it went out, and answers are checked against it. A file that is there is never written over.
+        Where the files are; made if it is not there. ANNOTATOR-TICKET.csv is to be filled in, or TICKET.csv
+        of a batch that is nobody's; the one that ends in .asked.csv stays as it went out, and answers are
+        checked against it. A file that is there is never written over.
     classes : sequence of labels
-        The labels that there are; their texts are what is filled in.
+        The labels that there are; their texts are what is filled in. Capitals do not matter where the text
+        is that of one class without them, and 3.0, as spreadsheets and pandas save it, is the class 3.
     format : {"csv", "jsonl"}, default "csv"
         "csv" for spreadsheets, in UTF-8; one saved with semicolons or tabs is read too. "jsonl" for tools: an
         object a line, `null` for no label yet.
@@ -125,35 +131,76 @@ class FileExchange:
         FileNotFoundError
             If the batch was not exported here.
         ValueError
-            If the file is not what was exported with labels filled in: another ticket, an index that was not
-            asked about, a label that is no class, two labels for one index. The message has file and line.
+            If the file that went out, which answers are checked against, has been damaged.
+
+        Warns
+        -----
+        UserWarning
+            If something in the file is no answer: a label that is no class, two labels for one index, an
+            index that was not asked about, another ticket, a line or a file of another shape. The warning
+            lists all of it, each with its line, what was expected and what came. The other answers are
+            given; what was left out is read again the next time, until it is put right.
         """
         path, asked = self._paths(batch)
-        indices = {str(row["index"]): int(row["index"]) for _, row in self._read(asked)}
+        indices = {str(row["index"]): int(row["index"]) for row in self._sound(asked)}
         answers: dict[int, Label] = {}
+        wrong, contested = [], set()
         for where, row in self._read(path):
-            ticket, index, text = (_text(row, name, where) for name in OWN)
-            if ticket != batch.ticket:
-                raise ValueError(f"{where}: expected the ticket {batch.ticket!r}, got {ticket!r}")
-            if index not in indices:
-                raise ValueError(f"{where}: expected an index that was asked about, got {index!r}")
-            if text == "":
-                continue
-            text = ABSTAIN.value if text.lower() == ABSTAIN.value else text
-            if text not in self._labels:
-                raise ValueError(f"{where}: expected a label of {list(self._labels)}, got {text!r}")
-            first, label = answers.setdefault(indices[index], self._labels[text]), self._labels[text]
-            if first != label:
-                raise ValueError(
-                    f"{where}: expected one label for index {index}, got {first!r} and {label!r}"
-                )
+            answer = row if isinstance(row, str) else self._answer(row, batch.ticket, indices)
+            if isinstance(answer, str):
+                wrong.append(f"{where}: {answer}")
+            elif answer:
+                index, label = answer
+                first = answers.setdefault(index, label)
+                if first != label:
+                    wrong.append(
+                        f"{where}: expected one label for index {index}, got {first!r} and {label!r}"
+                    )
+                    contested.add(index)
+        for index in contested:
+            del answers[index]
+        if wrong:
+            listed = "\n".join(wrong)
+            warnings.warn(
+                f"what is no answer is left out, and read again until it is put right:\n{listed}",
+                stacklevel=2,
+            )
         told = np.array(list(answers), np.int64)
         scores = np.full(len(told), np.nan)  # a file has none
         return Batch(told, scores, batch.ticket, annotator=batch.annotator), list(answers.values())
 
     def _paths(self, batch: Batch) -> tuple[Path, Path]:
-        name = self._directory / batch.ticket
+        name = self._directory / _named(batch)
+        before = self._directory / batch.ticket  # as all were named once
+        if before.with_name(f"{batch.ticket}.asked.{self._format}").exists():
+            name = before
         return Path(f"{name}.{self._format}"), Path(f"{name}.asked.{self._format}")
+
+    def _answer(self, row: Fields, ticket: str, indices: dict[str, int]) -> tuple[int, Label] | str | None:
+        """Give the index and its label, what is wrong, or None where nothing is filled in."""
+        if missing := [name for name in OWN if name not in row]:
+            return f"expected a field {missing[0]!r}, got {list(row)}"
+        came, index, text = ("" if row[name] is None else str(row[name]).strip() for name in OWN)
+        if came != ticket:
+            return f"expected the ticket {ticket!r}, got {came!r}"
+        if _whole(index) not in indices:
+            return f"expected an index that was asked about, got {index!r}"
+        if text == "":
+            return None
+        name = self._meant(text)
+        if name is None:
+            return f"expected a label of {list(self._labels)}, got {text!r}"
+        return indices[_whole(index)], self._labels[name]
+
+    def _meant(self, text: str) -> str | None:
+        """Give the text of the class that is meant, as spreadsheets and people write it, if it is one."""
+        if text in self._labels:
+            return text
+        alike = [name for name in self._labels if name.casefold() == text.casefold()]
+        if len(alike) == 1:
+            return alike[0]
+        whole = _whole(text)
+        return whole if isinstance(self._labels.get(whole), int | np.integer) else None
 
     def _content(self, batch: Batch) -> str:
         lines: list[dict[str, Any]] = []
@@ -178,8 +225,9 @@ class FileExchange:
 
     def _check_same(self, content: str, asked: Path) -> None:
         """Raise unless the file has these rows; it may have more, which are answered by now, or fewer."""
-        there = {row["index"]: row for _, row in self._read(asked)}
-        rows = [row for _, row in self._rows(io.StringIO(content.removeprefix(MARK), newline=""), asked)]
+        there = {row["index"]: row for row in self._sound(asked)}
+        file = io.StringIO(content.removeprefix(MARK), newline="")
+        rows = [row for _, row in self._rows(file, asked) if not isinstance(row, str)]
         known = [row for row in rows if row["index"] in there]
         differs = [
             f"{name} {there[row['index']][name]!r} for index {row['index']}, got {value!r}"
@@ -194,14 +242,28 @@ class FileExchange:
                 "campaign a directory of its own"
             )
 
-    def _read(self, path: Path) -> list[tuple[str, Fields]]:
-        """Give the rows, each with where it stands."""
+    def _sound(self, path: Path) -> list[Fields]:
+        """Give the rows of a file that nobody is to have written in."""
+        rows = []
+        for where, row in self._read(path):
+            if isinstance(row, str):
+                raise ValueError(f"{where}: {row}")
+            rows.append(row)
+        return rows
+
+    def _read(self, path: Path) -> list[Row]:
         # Some spreadsheets save in an older encoding; it would show in a label, which is checked.
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-            return self._rows(file, path)
+            return list(self._rows(file, path))
 
-    def _rows(self, file: TextIO, path: Path) -> list[tuple[str, Fields]]:
-        return list(_json_rows(file, path) if self._format == "jsonl" else _csv_rows(file, path))
+    def _rows(self, file: TextIO, path: Path) -> Iterator[Row]:
+        return _json_rows(file, path) if self._format == "jsonl" else _csv_rows(file, path)
+
+
+def _named(batch: Batch) -> str:
+    """Give the name of a batch's files: whose it is, as far as any file system can say it, and the ticket."""
+    whose = "" if batch.annotator is None else re.sub(r"[^\w-]+", "_", str(batch.annotator)).strip("_")
+    return f"{whose[:LONGEST]}-{batch.ticket}" if whose else batch.ticket
 
 
 def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
@@ -216,14 +278,15 @@ def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
         labels[text] = label
     if not labels:
         raise ValueError("classes: expected at least one, got none")
-    for word in ("TRUE", "FALSE"):  # as spreadsheets write them, however they were written
-        meant = [label for text, label in labels.items() if text.upper() == word]
-        if len(meant) == 1:
-            labels[word] = meant[0]
     return labels | {ABSTAIN.value: ABSTAIN}
 
 
-def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
+def _whole(text: str) -> str:
+    """Give an integer as it is written, also where a spreadsheet or pandas made 3.0 of it."""
+    return re.sub(r"\.0+\Z", "", text)
+
+
+def _csv_rows(file: TextIO, path: Path) -> Iterator[Row]:
     import csv
 
     header = file.readline()
@@ -232,16 +295,15 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
     try:
         names = list(rows.fieldnames or [])
         if missing := [name for name in OWN if name not in names]:
-            raise ValueError(f"{path}, line 1: expected a field {missing[0]!r}, got {names}")
+            yield f"{path}, line 1", f"expected a field {missing[0]!r}, got {names}"
+            return
         for row in rows:
             if not any(row.values()):  # as spreadsheets leave them
                 continue
             where = f"{path}, line {rows.line_num}"
-            if None in row:
-                raise ValueError(f"{where}: expected a cell for each of {names}, got more")
-            yield where, row
+            yield where, f"expected a cell for each of {names}, got more" if None in row else row
     except csv.Error as error:  # a cell without an end, say
-        raise ValueError(f"{path}, line {rows.line_num}: expected CSV, got what is none: {error}") from error
+        yield f"{path}, line {rows.line_num}", f"expected CSV, got what is none: {error}"
 
 
 def _json_text(line: Fields) -> str:
@@ -261,27 +323,19 @@ def _json_text(line: Fields) -> str:
     return f"{{{', '.join(fields)}}}\n"
 
 
-def _json_rows(file: TextIO, path: Path) -> Iterator[tuple[str, Fields]]:
+def _json_rows(file: TextIO, path: Path) -> Iterator[Row]:
     import json
 
     number = 0
     for number, line in enumerate(file, 1):
-        where = f"{path}, line {number}"
         try:
             row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # brackets may nest too deep, a number be too long
-            raise ValueError(f"{where}: expected an object in JSON, got {line.strip()!r}") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"{where}: expected an object in JSON, got {row!r}")
-        yield where, row
+        except (ValueError, RecursionError):  # brackets may nest too deep, a number be too long
+            row = line.strip()
+        where = f"{path}, line {number}"
+        yield where, row if isinstance(row, dict) else f"expected an object in JSON, got {row!r}"
     if number == 0:
-        raise ValueError(f"{path}: expected an object for each item, got an empty file")
-
-
-def _text(row: Fields, name: str, where: str) -> str:
-    if name not in row:
-        raise ValueError(f"{where}: expected a field {name!r}, got {list(row)}")
-    return "" if row[name] is None else str(row[name]).strip()
+        yield f"{path}", "expected an object for each item, got an empty file"
 
 
 def _write(path: Path, content: str) -> None:
