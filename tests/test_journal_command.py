@@ -50,6 +50,25 @@ def test_export_is_the_record(learner, capsys):
         assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(answer.time, abs=1e-3)
 
 
+def test_labels_are_the_answers_that_hold(learner, capsys):
+    first = next(iter(learner.labels))
+    learner.tell([first], ["revised"], annotator="cat")
+    learner.tell([first], [qr.ABSTAIN], annotator="dora")  # which takes no label back
+    assert command("export", "--labels", learner._ledger._journal.path) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(rows[0]) == ["index", "label", "annotator", "time", "round", "ticket"]
+    written = {label if isinstance(label, str) else json.dumps(label) for label in learner.labels.values()}
+    assert {row["label"] for row in rows} == written == {"revised", "true", '["x", 2.5]'}
+    assert [int(row["index"]) for row in rows] == list(learner.labels)
+    assert [row["annotator"] for row in rows] == ["cat", "ann", "bob"]
+
+
+def test_the_help_of_export_says_what_is_a_training_set(capsys):
+    with pytest.raises(SystemExit):
+        command("export", "--help")
+    assert "a training set" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_text_that_cannot_be_written_is_exported_as_json(tmp_path, monkeypatch, encoding):
     texts = ["caf\u00e9", "\ud800", "\u0142\udfff,", '"']

@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +15,13 @@ from querist._event_text import label_value
 from querist._events import Event
 from querist._journal import Began, Journal
 from querist._protocols import Label
-from querist._rounds import JournalError
+from querist._rounds import ABSTAIN, Answer, JournalError
 from querist._table import table
 
 ACTIONS = {
     "verify": "read all of it, check every seal and page, and say what is wrong",
     "show": "tell what the campaign was begun with and how far it is",
-    "export": "write every answer as CSV, revisions too",
+    "export": "write every answer as CSV, also those that were corrected; --labels: those that hold now",
 }
 
 
@@ -30,7 +30,15 @@ def add_journal_command(commands: Any) -> None:
     parser = commands.add_parser("journal", help="check, show or export the journal of a campaign")
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
     for action, does in ACTIONS.items():
-        actions.add_parser(action, help=does).add_argument("path", help="the journal, such as run.db")
+        each = actions.add_parser(action, help=does)
+        each.add_argument("path", help="the journal, such as run.db")
+        if action == "export":
+            each.add_argument(
+                "--labels",
+                action="store_true",
+                help="only the answers that are the labels now, one for each index: a training set; without "
+                "it there are also abstentions, and answers that others have taken the place of",
+            )
 
 
 def journal_command(arguments: argparse.Namespace) -> int:
@@ -51,7 +59,7 @@ def journal_command(arguments: argparse.Namespace) -> int:
     elif arguments.action == "show":
         print(_shown(began, campaign))
     else:
-        _export(campaign)
+        _export(_holding(campaign.record) if arguments.labels else campaign.record)
     return 0
 
 
@@ -80,10 +88,16 @@ def _shown(began: Began, campaign: Campaign) -> str:
     return table([(name, str(value)) for name, value in facts.items()])
 
 
-def _export(campaign: Campaign) -> None:
+def _holding(record: Sequence[Answer]) -> list[Answer]:
+    """Give the answers that are labels, row by row: the last of each, as an abstention takes none back."""
+    holding = {answer.index: answer for answer in record if answer.label is not ABSTAIN}
+    return [holding[index] for index in sorted(holding)]
+
+
+def _export(answers: Iterable[Answer]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["index", "label", "annotator", "time", "round", "ticket"])
-    for answer in campaign.record:
+    for answer in answers:
         writer.writerow(
             [
                 answer.index,
