@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import math
 import re
+import threading
 import time
 from itertools import product
 
@@ -317,7 +318,11 @@ def test_margin_saves_labels_on_digits():
         ({"seeds": [0, -2]}, "seed: expected an integer from 0 .* got -2"),
         ({"max_labels": 0}, "max_labels: expected at least 1, got 0"),
         ({"metric": "r2"}, "metric: expected 'accuracy', which this model has, or a function .*, got 'r2'"),
-        ({"metric": "f1"}, r"metric: expected one of \('accuracy', 'r2'\) or a function of .*, got 'f1'"),
+        (
+            {"metric": "f1"},
+            r"metric: expected one of \('accuracy', 'r2'\) or a function .*, got 'f1'; .*get_scorer gives",
+        ),
+        ({"strategies": ["margin", "random", "margin"]}, "strategies: expected each once, got 'margin' more"),
         ({"strategies": {"a": {"seed": 3}}}, r"strategies\['a'\]: seed is what simulate sets itself"),
         ({"strategies": {"a": {"X": X}}}, r"strategies\['a'\]: X is what simulate sets itself"),
         ({"strategies": {"a": {"labels": {0: 0}}}}, r"strategies\['a'\]: labels is by rows of the pool, and"),
@@ -377,6 +382,27 @@ def test_a_strategy_may_have_a_name_of_its_own():
 def test_what_does_not_pickle_is_explained():
     with pytest.raises(Exception, match="pickle") as raised:
         qr.simulate(GaussianNB(), X, Y, metric=lambda *_: 1.0, seeds=1, max_labels=20, n_jobs=2)
+    assert "n_jobs: new processes import the main module" in raised.value.__notes__[0]
+
+
+def about_pickles(*_):
+    raise ValueError("this pickle is too sour")
+
+
+def test_an_error_of_a_job_is_not_taken_for_one_of_sending_it():
+    with pytest.raises(ValueError, match="too sour") as raised:
+        qr.simulate(GaussianNB(), X, Y, metric=about_pickles, seeds=1, max_labels=20, n_jobs=2)
+    assert not hasattr(raised.value, "__notes__")
+    with pytest.raises(TypeError, match="lock") as raised:
+        qr.simulate(
+            GaussianNB(),
+            X,
+            Y,
+            strategies={"a": {"callbacks": [threading.Lock()]}},
+            seeds=1,
+            max_labels=20,
+            n_jobs=2,
+        )
     assert "n_jobs: new processes import the main module" in raised.value.__notes__[0]
 
 
@@ -480,7 +506,7 @@ def test_wins_have_the_p_of_the_sign_test(counts):
 
 
 def test_a_table_lines_up(simulation):
-    lines = simulation.table(shares=(0.9, 0.95)).splitlines()
+    lines = simulation.table(shares=(0.9, 0.95)).partition("\n\n")[0].splitlines()
     assert len({len(line) for line in lines}) == 1
     above, header, random, margin = map(str.split, lines)
     assert above == ["labels", "to", "labels", "to", "won-tied"]
@@ -492,7 +518,7 @@ def test_a_table_lines_up(simulation):
 
 
 def test_what_most_seeds_never_reach_has_no_quartiles(simulation):
-    last = simulation.table(shares=(1.5,)).splitlines()[-1].split()
+    last = simulation.table(shares=(1.5,)).partition("\n\n")[0].splitlines()[-1].split()
     assert last[:4] == ["margin", "never", "-", "-"]
 
 
@@ -506,6 +532,42 @@ def test_a_table_of_ordinary_numbers_fits_a_terminal():
     table = Simulation("accuracy", tuple(curves), dict.fromkeys(range(3), 1.0)).table()
     assert max(map(len, table.splitlines())) <= 80
     assert " 405+ " in table, "the lower quartile, where the upper one was never reached"
+
+
+def test_what_a_table_cannot_tell_is_told_below_it(simulation):
+    def notes(table):
+        return table.partition("\n\n")[2].splitlines()
+
+    assert notes(simulation.table(shares=(0.95, 1.5))) == [
+        "saved: not known at 95% and 150%, which random did not reach in half of the seeds.",
+        "p: 0.5 at best with 2 seeds; under 0.05 takes 6 or more.",
+    ]
+
+    def of(n_seeds, *values):
+        return Simulation(
+            "accuracy",
+            tuple(
+                curve(name, seed, [10, 20, 30], value)
+                for name, value in zip(("random", "margin"), values, strict=False)
+                for seed in range(n_seeds)
+            ),
+            dict.fromkeys(range(n_seeds), 1.0),
+        )
+
+    always = [0.5, 0.9, 1.0], [0.5, 1.0, 1.0]
+    assert notes(of(5, *always).table()) == ["p: 0.062 at best with 5 seeds; under 0.05 takes 6 or more."]
+    assert stats.binomtest(0, 5).pvalue == 0.0625
+    assert stats.binomtest(0, 6).pvalue < 0.05
+    assert of(6, *always).table().count("\n") == 3, "nothing to say"
+    assert notes(of(1, [0.5, 0.6, 0.7]).table()) == [], "there is nothing to compare"
+    some = Simulation(
+        "accuracy",
+        tuple(curve("random", seed, [10, 20], [0.5, 1.0 if seed < 4 else 0.6]) for seed in range(6)),
+        dict.fromkeys(range(6), 1.0),
+    )
+    assert notes(some.table()) == [
+        "20+: the lower quartile; a quarter of the seeds or more never got there.",
+    ]
 
 
 def test_the_first_strategy_is_the_baseline_where_none_is_random():

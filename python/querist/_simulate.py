@@ -37,6 +37,11 @@ Metric: TypeAlias = Callable[[Any, Any, Any], float]
 
 METRICS: Final = ("accuracy", "r2")  # those of a validation of rows and labels
 
+TO_SEND: Final = (
+    'n_jobs: new processes import the main module, so a script needs `if __name__ == "__main__":`, and can '
+    "be given nothing that does not pickle, as a lambda; n_jobs=1 needs neither"
+)
+
 # Arguments of a learner that a strategy cannot have here, and why.
 REFUSED: Final = {
     **dict.fromkeys(("model", "X", "seed", "validation"), "is what simulate sets itself"),
@@ -88,7 +93,7 @@ def simulate(
         The share of each class that is held out.
     metric : "accuracy", "r2" or callable, optional
         By default the accuracy, or R² for a regressor. Or a function from a fitted model, rows and labels to
-        a number, larger for better, as are the scorers of scikit-learn.
+        a number, larger for better, as are the scorers of scikit-learn: `get_scorer("f1_macro")`.
     batch_size : int, default 10
         Labels in a round, unless a strategy has its own.
     growth : float, default 0
@@ -112,7 +117,7 @@ def simulate(
     ------
     ValueError
         If lengths differ, a label is None or NaN, no class has a row to hold out, there are no strategies or
-        seeds, a seed is there twice, a number is out of its range, a strategy has an argument that it cannot
+        seeds, one is there twice, a number is out of its range, a strategy has an argument that it cannot
         have here, or there are fewer than two classes in a pool.
     TypeError
         If an argument is of another type, or a label is not hashable.
@@ -153,7 +158,10 @@ def simulate(
     if max_labels is not None:
         positive(max_labels, "max_labels")
     if not (metric is None or callable(metric) or metric in METRICS):
-        raise ValueError(f"metric: expected one of {METRICS} or a function of model, X and y, got {metric!r}")
+        raise ValueError(
+            f"metric: expected one of {METRICS} or a function of model, X and y, got {metric!r}; "
+            "sklearn.metrics.get_scorer gives those that scikit-learn knows by name"
+        )
     named = {name: _of_all_rows(name, given, pool) for name, given in _named(strategies).items()}
     numbers = _numbers(seeds)
     for name, given in (("strategies", named), ("seeds", numbers)):
@@ -314,6 +322,8 @@ def _named(strategies: Sequence[str] | Mapping[str, str | Mapping[str, Any]]) ->
                 f"strategies[{at}]: expected a name, got {type(name).__name__}; give another strategy as "
                 '{name: {"strategy": it}}'
             )
+    if twice := [name for name, times in Counter(strategies).items() if times > 1]:
+        raise ValueError(f"strategies: expected each once, got {twice[0]!r} more than once")
     return {name: {"strategy": name} for name in strategies}
 
 
@@ -392,7 +402,13 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing.reduction import ForkingPickler
 
+    try:
+        ForkingPickler.dumps(jobs)
+    except Exception as error:  # of many kinds, and later not to be told from those of a job
+        error.add_note(TO_SEND)
+        raise
     executor = ProcessPoolExecutor(
         n_jobs,
         # Spawned: to fork a process that has threads, as BLAS may have here, is unsound.
@@ -406,13 +422,8 @@ def _results(jobs: Sequence[tuple[Any, ...]], *, n_jobs: int, progress: bool | N
         for done in bar(as_completed(futures)):
             done.result()  # an error ends it all
         return [future.result() for future in futures]
-    except Exception as error:
-        if isinstance(error, BrokenProcessPool) or "pickle" in str(error).lower():
-            error.add_note(
-                "n_jobs: new processes import the main module, so a script needs "
-                '`if __name__ == "__main__":`, '
-                "and can be given nothing that does not pickle, as a lambda; n_jobs=1 needs neither"
-            )
+    except BrokenProcessPool as error:  # where the main module has no such line, say
+        error.add_note(TO_SEND)
         raise
     finally:
         # `cancel_futures=True` would lose sight of a job that fails to pickle meanwhile, and wait for ever.

@@ -17,6 +17,8 @@ from querist._table import table
 
 Floats = NDArray[np.float64]
 
+LEVEL = 0.05  # a p under it is called significant
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
@@ -185,6 +187,7 @@ class Simulation:
         For each share, the labels needed to reach that share of the full-data metric: their median and
         quartiles, 150+ where the upper one was never reached, and the share saved against the baseline. Then
         the median area; seeds won, tied and lost by area, and the p of that; the median seconds of a run.
+        Lines below it say what it cannot tell, and why.
         """
         columns = [["", "strategy", *self.strategies]]
         for share in shares:
@@ -205,7 +208,8 @@ class Simulation:
             ["", "p", *chances],
             ["", "sec", *times],
         ]
-        return table(list(zip(*columns, strict=True)))
+        notes = "".join(f"\n{note}" for note in self._notes(shares))
+        return table(list(zip(*columns, strict=True))) + (f"\n{notes}" if notes else "")
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all curves, a line for each round of each run."""
@@ -248,6 +252,23 @@ class Simulation:
     def _saved(self, strategy: str, share: float) -> str:
         saved = self.saved(strategy, share)
         return f"{saved:.0%}" if strategy != self.baseline and math.isfinite(saved) else "-"
+
+    def _notes(self, shares: Sequence[float]) -> Iterator[str]:
+        """Say how to read a table of these curves where it does not speak for itself."""
+        by_baseline = {share: self.labels_to_reach(self.baseline, share) for share in shares}
+        unknown = [share for share in shares if not math.isfinite(_quantile(by_baseline[share], 0.5))]
+        if unknown and len(self.strategies) > 1:
+            yield (
+                f"saved: not known at {' and '.join(f'{share:.0%}' for share in unknown)}, which "
+                f"{self.baseline} did not reach in half of the seeds."
+            )
+        quartiles = (_quartiles(self.labels_to_reach(s, share)) for share in shares for s in self.strategies)
+        if open_end := next((each for each in quartiles if each.endswith("+")), None):
+            yield f"{open_end}: the lower quartile; a quarter of the seeds or more never got there."
+        n = len(self.full)
+        if len(self.strategies) > 1 and 2.0 ** (1 - n) >= LEVEL:
+            enough = math.ceil(1 - math.log2(LEVEL))
+            yield f"p: {2.0 ** (1 - n):.2g} at best with {n} seeds; under {LEVEL} takes {enough} or more."
 
     def _won(self, strategy: str) -> tuple[str, str]:
         wins, ties, losses, p = self.compare(strategy)
