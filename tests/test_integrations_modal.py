@@ -8,6 +8,7 @@ import child
 import modAL.batch
 import modAL.density
 import modAL.disagreement
+import modAL.models.learners
 import modAL.uncertainty
 import modAL.utils.selection
 import numpy as np
@@ -238,6 +239,41 @@ def shortfall(labeled, pool, scores, picks):
         distance = np.minimum(distance, np.linalg.norm(pool - pool[pick], axis=1))
         free[pick] = False
     return np.array(lost)
+
+
+@pytest.fixture
+def teaching(monkeypatch):
+    """modAL whose `teach` works: with scikit-learn 1.8 and later it passes an argument that is gone."""
+    checked = modAL.models.learners.check_X_y
+    if "force_all_finite" not in inspect.signature(checked).parameters:
+        monkeypatch.setattr(
+            modAL.models.learners,
+            "check_X_y",
+            lambda *rows, force_all_finite, **rest: checked(
+                *rows, ensure_all_finite=force_all_finite, **rest
+            ),
+        )
+
+
+@pytest.mark.usefixtures("teaching")
+@pytest.mark.parametrize(
+    "strategy", [*MEASURES.values(), "uncertainty_batch_sampling", *DISAGREEMENTS.values()]
+)
+def test_a_loop_of_modal_asks_and_learns(strategy):
+    X, y = data("digits")
+    ask = getattr(modal, strategy)
+    is_committee = strategy in DISAGREEMENTS.values()
+    asker = committee(query_strategy=ask) if is_committee else learner(model="logistic", query_strategy=ask)
+    pool, truth = X[100:400], y[100:400]
+    before = asker.score(X[400:], y[400:])
+    for left in (300, 290, 280):
+        assert len(pool) == left
+        rows, asked = asker.query(pool, n_instances=10)
+        assert len(set(rows.tolist())) == 10
+        np.testing.assert_array_equal(asked, pool[rows])
+        asker.teach(asked, truth[rows])
+        pool, truth = np.delete(pool, rows, axis=0), np.delete(truth, rows)
+    assert asker.score(X[400:], y[400:]) > before
 
 
 @pytest.mark.parametrize("n_jobs", [None, 1, -1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ import skactiveml.pool
 import skactiveml.utils
 from model_outputs import classifiers, committees, data, tolerance
 from querist.integrations import skactiveml as ours
+from skactiveml.classifier import SklearnClassifier
 from skactiveml.pool import CoreSet
+from sklearn.linear_model import LogisticRegression
 
 CLASSIFIERS, COMMITTEES = classifiers(), committees()
 NAN = float("nan")
@@ -61,6 +65,18 @@ def test_whole_numbers_and_lists_are_probabilities_too():
         assert (
             found.tolist() == theirs("uncertainty_scores")([[1, 0], [0, 1]], method=method).tolist() == [0, 0]
         )
+
+
+@pytest.mark.parametrize("method", ["least_confident", "margin_sampling", "entropy"])
+def test_the_lines_for_a_strategy_pick_what_it_picks(method):
+    (lines,) = re.findall(r"^    clf\.fit.*?(?=^\S)", ours.__doc__, re.DOTALL | re.MULTILINE)
+    X, truth = data("digits")
+    y = np.where(np.arange(len(X)) < 60, truth, NAN)
+    clf = SklearnClassifier(LogisticRegression(max_iter=3000), classes=range(10))
+    names = vars(ours) | {"np": np, "is_labeled": skactiveml.utils.is_labeled, "X": X, "y": y, "clf": clf}
+    exec(dedent(lines).replace("margin_sampling", method), names)
+    asker = skactiveml.pool.UncertaintySampling(method=method, random_state=0)
+    assert names["indices"].tolist() == asker.query(X, y, clf, batch_size=10).tolist()
 
 
 @pytest.mark.parametrize("name", ["uncertainty_scores", "average_kl_divergence"])

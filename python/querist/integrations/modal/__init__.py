@@ -11,6 +11,9 @@ The functions of `modAL.uncertainty`, `modAL.disagreement`, `modAL.density`, `mo
 `modAL.utils.selection` are here under one roof. Values go in modAL's direction: a margin is the gap between
 the two likeliest classes, small where the row should be asked first. modAL need not be installed.
 
+`teach` and `fit` of modAL 0.4.2 itself need scikit-learn before 1.8 (``pip install "scikit-learn<1.8"``):
+they pass `check_X_y` the argument `force_all_finite`, which 1.8 has no more. All that is here runs with any.
+
 Where the answers differ on purpose:
 
 =====================  ==========================================  ===========================================

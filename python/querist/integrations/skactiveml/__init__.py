@@ -8,6 +8,14 @@ From `skactiveml.pool` there are `uncertainty_scores`, `average_kl_divergence`, 
 `variation_ratios` and `k_greedy_center`, from `skactiveml.utils` there is `simple_batch`. scikit-activeml
 need not be installed.
 
+There are no classes of strategies. What `UncertaintySampling(...).query(X, y, clf, batch_size=10)` does, with
+`is_labeled` of `skactiveml.utils`, is::
+
+    clf.fit(X, y)
+    utilities = uncertainty_scores(clf.predict_proba(X), method="margin_sampling")
+    utilities[is_labeled(y)] = np.nan
+    indices = simple_batch(utilities, random_state=0, batch_size=10)
+
 Where the answers differ on purpose:
 
 =====================  ==========================================  ===========================================
