@@ -287,7 +287,9 @@ def test_stabilizing_predictions_fires_where_the_mean_kappa_is_reached(digits, r
     expected = [at for at, mean in enumerate(means) if mean >= kappa]
     assert fired[rule] == expected
     assert 3 < expected[0] < len(seen) - 1, "the campaign shows both sides of the rule"
-    assert reasons[expected[0]][rule] == f"kappa: {means[expected[0]]:.4g} of {kappa}"
+    assert reasons[expected[0]][rule] == (
+        f"mean kappa {means[expected[0]]:.4g} over {window} round{'s' * (window > 1)}, at least {kappa}"
+    )
 
 
 def test_classification_change_fires_where_no_open_row_changed(digits):

@@ -85,7 +85,12 @@ class StabilizingPredictions(_ModelRule):
         def why(history: Sequence[Round]) -> str | None:
             kappas = pairs.up_to(history)
             mean = sum(kappas) / window if len(kappas) == window else math.nan
-            return f"kappa: {mean:.4g} of {kappa:.4g}" if mean >= kappa else None
+            rounds = "round" if window == 1 else "rounds"
+            return (
+                f"mean kappa {mean:.4g} over {window} {rounds}, at least {kappa:.4g}"
+                if mean >= kappa
+                else None
+            )
 
         super().__init__(f"StabilizingPredictions(kappa={kappa}, window={window})", why)
 
@@ -122,6 +127,12 @@ class ClassificationChange(_ModelRule):
 class OverallUncertainty(_ModelRule):
     """Stop when the mean entropy of the rows that could be asked about is less than `threshold`, over ln c.
 
+    Parameters
+    ----------
+    threshold : float
+        Of a mean from 0, all certain, to 1, no idea. What is small depends on the model, which may be far too
+        sure or not nearly sure enough: look at `Round.uncertainty` of some rounds first.
+
     References
     ----------
     J. Zhu, H. Wang and E. Hovy, "Multi-criteria-based strategy to stop active learning for data annotation",
@@ -130,8 +141,8 @@ class OverallUncertainty(_ModelRule):
     Examples
     --------
     >>> from querist import stop
-    >>> stop.OverallUncertainty(0.01)
-    OverallUncertainty(0.01)
+    >>> stop.OverallUncertainty(0.15)
+    OverallUncertainty(0.15)
     """
 
     def __init__(self, threshold: float) -> None:
