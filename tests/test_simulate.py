@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import importlib.util
 import math
+import os
 import re
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from itertools import product
 
 import numpy as np
@@ -387,6 +389,16 @@ def test_what_does_not_pickle_is_explained():
 
 def about_pickles(*_):
     raise ValueError("this pickle is too sour")
+
+
+def dies(*_):
+    os._exit(1)
+
+
+def test_processes_that_end_before_they_have_begun_are_explained():
+    with pytest.raises(BrokenProcessPool) as raised:
+        qr.simulate(GaussianNB(), X, Y, metric=dies, seeds=1, max_labels=20, n_jobs=2)
+    assert "n_jobs: new processes import the main module" in raised.value.__notes__[0]
 
 
 def test_an_error_of_a_job_is_not_taken_for_one_of_sending_it():
