@@ -814,6 +814,25 @@ def test_a_file_that_is_filled_in_meanwhile_is_not_written_over(tmp_path, monkey
     assert len(list(tmp_path.iterdir())) == 2, "no draft stays behind"
 
 
+def test_without_links_a_file_that_cannot_be_finished_goes_too(tmp_path, monkeypatch):
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+    synced = []
+
+    def full(_):
+        synced.append(None)
+        if len(synced) == 2:  # after the draft
+            raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", no_links)
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space left"):
+            exchange.export(batch)
+    assert list(tmp_path.iterdir()) == []
+    assert len(rows_of(exchange.export(batch))) == 4
+
+
 def test_a_file_system_without_links_has_files_too(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", no_links)
     exchange = an_exchange(tmp_path)

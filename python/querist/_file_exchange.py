@@ -347,7 +347,7 @@ def _write(path: Path, content: str) -> None:
             os.link(draft, path)  # which takes the place of no file
         except FileExistsError:
             pass
-        except OSError:  # a file system without links: the file is there by halves while it is written
+        except OSError:  # no links on this file system: there the file grows under its own name
             with contextlib.suppress(FileExistsError):
                 _fill(path, "x", content)
     finally:
@@ -355,7 +355,12 @@ def _write(path: Path, content: str) -> None:
 
 
 def _fill(path: Path, mode: Literal["w", "x"], content: str) -> None:
-    with open(path, mode, encoding="utf-8", newline="") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    file = open(path, mode, encoding="utf-8", newline="")  # noqa: SIM115 - closed below
+    try:
+        with file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()  # what is there by halves would stay
+        raise
