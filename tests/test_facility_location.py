@@ -154,3 +154,8 @@ def test_the_kernel_of_float32_takes_any_width(size, gamma):
         picks, wide = (cover(x, 5, gamma=gamma, labeled=labeled) for x in (pool, pool.astype(np.float64)))
         assert picks.indices.tolist() == wide.indices.tolist()
         np.testing.assert_allclose(picks.values, wide.values, rtol=1e-6)
+
+
+def test_a_deadline_that_no_float_holds_is_named():
+    with pytest.raises((TypeError, ValueError), match=r"^deadline: "):
+        qr.select.facility_location(np.eye(3), 1, deadline=10**400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 
 import child
 import modAL.batch
@@ -629,3 +630,13 @@ def test_sparse_features_are_refused_where_distances_are_asked():
         modal.information_density(csr_matrix(X))
     with pytest.raises(TypeError, match="sparse"):
         modal.ranked_batch(Unlabelled(), csr_matrix(X), np.zeros(30), 2, "euclidean", None)
+
+
+def test_the_gap_of_many_classes_keeps_its_digits():
+    proba = np.exp(np.random.default_rng(0).normal(size=(300, 10_000)).astype(np.float32) * np.float32(0.05))
+    proba /= proba.sum(axis=1, keepdims=True)
+    model = SimpleNamespace(predict_proba=lambda _: proba.copy())
+    theirs = modAL.uncertainty.classifier_margin(model, proba)
+    ours = modal.classifier_margin(model, proba)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-15)

@@ -125,3 +125,27 @@ def test_the_outs_of_one_call_must_not_overlap_each_other():
     beside = {NAMES[0]: shared[:10], NAMES[1]: shared[10:]}
     got = qr.scores(proba, NAMES[:2], out=beside)
     assert bits(got[NAMES[1]]) == bits(getattr(qr, NAMES[1])(proba))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "sqeuclidean", "euclidean", "rbf"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_out_in_the_reference_is_refused(metric, sparse):
+    pool, reference = np.arange(12.0).reshape(6, 2), np.arange(20.0).reshape(10, 2) + 1
+    out = reference.reshape(-1)[2:8]
+    if sparse:
+        scipy = pytest.importorskip("scipy.sparse")
+        if metric in ("euclidean", "rbf"):
+            pytest.skip("sparse rows are for the other metrics")
+        pool, reference = scipy.csr_array(pool), scipy.csr_array(reference)
+        out = reference.data[2:8]
+    before = out.copy()
+    with pytest.raises(ValueError, match="out: shares memory with an input"):
+        qr.information_density(pool, metric=metric, reference=reference, out=out)
+    assert bits(out) == bits(before)
+
+
+def test_an_answer_that_no_memory_holds_is_a_memory_error():
+    proba = np.broadcast_to(np.float32(0.5), (2**50, 2))
+    for answer in (lambda: qr.entropy(proba), lambda: qr.votes(np.broadcast_to(proba, (2, *proba.shape)))):
+        with pytest.raises(MemoryError):
+            answer()

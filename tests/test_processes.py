@@ -139,3 +139,35 @@ def test_every_way_to_start_a_process_gives_the_same_bits(method, tmp_path):
     if out.split() == ["absent"]:
         pytest.skip(f"this system cannot start processes by {method}")
     assert_one_digest(out, 5)
+
+
+@needs_fork
+def test_a_selector_that_was_at_work_when_the_process_was_forked_says_so_and_any_other_goes_on():
+    source = """
+        import os
+        import threading
+        import time
+        import numpy as np
+        import querist as qr
+
+        pool = np.random.default_rng(0).normal(size=(100_000, 32)).astype(np.float32)
+        selector, idle = qr.select.KCenter(pool), qr.select.KCenter(pool, labeled=[0])
+        busy = threading.Thread(target=lambda: selector.pick(20_000))
+        busy.start()
+        time.sleep(0.3)
+        if (pid := os.fork()) == 0:
+            for work in (lambda: selector.pick(1), lambda: selector.add([1])):
+                try:
+                    work()
+                    print("went on", flush=True)
+                except RuntimeError as error:
+                    print(error, flush=True)
+            print(idle.pick(1).indices, flush=True)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        print(idle.pick(1).indices)
+    """
+    first, second, *picks = child.run(source).splitlines()
+    assert first == second
+    assert first.startswith("this KCenter was at work in another thread when the process was forked")
+    assert picks[0] == picks[1]

@@ -177,3 +177,22 @@ def test_a_quota_may_be_larger_than_any_pool():
         )
     with pytest.raises(ValueError, match=r"^k: expected 0 or more, got -1"):
         select.top_k(SCORES, -1, groups=GROUPS, quota={-4: 1})
+
+
+def test_a_share_of_more_than_any_batch_is_no_overflow():
+    with pytest.raises(ValueError, match=r"^k: "):
+        qr.select.top_k([0.1, 0.2], 10**400, groups=[0, 1], quota=0.5)
+
+
+def test_groups_of_few_rows_close_one_after_the_other():
+    rng = np.random.default_rng(1)
+    pool, groups = rng.normal(size=(600, 3)), rng.permutation(600) % 150
+    for pick in (
+        lambda **o: qr.select.k_center(pool, 150, **o),
+        lambda **o: qr.select.k_means_pp(pool, 150, seed=3, **o),
+        lambda **o: qr.select.mmr(pool[:, 0], pool, 150, **o),
+        lambda **o: qr.select.variance_reduction(pool, 150, labeled=[], **o),
+        lambda **o: qr.select.facility_location(pool, 150, **o),
+    ):
+        picks = pick(groups=groups, quota=1)
+        assert len(set(groups[picks.indices])) == 150 == len(np.unique(groups))

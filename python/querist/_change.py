@@ -249,10 +249,15 @@ def _root(
     for start in range(0, len(rows), step):
         deadline.left()
         block = labelled[rows[start : start + step]].astype(np.float64)
-        upper = np.linalg.qr(np.vstack([upper, block]), mode="r")
-    upper = np.linalg.qr(np.vstack([upper, math.sqrt(ridge) * np.eye(d)]), mode="r")
+        upper = _triangle(upper, block)
+    upper = _triangle(upper, math.sqrt(ridge) * np.eye(d))
     if (np.abs(upper.diagonal()) < LEAST * np.abs(upper).max(axis=0)).any():
         msg = f"ridge: {ridge} is too small beside the labelled features to be told from 0"
         raise ValueError(msg)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(np.linalg.inv(upper).T)
+
+
+def _triangle(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the R of the QR decomposition of rows and those below them."""
+    return np.asarray(np.linalg.qr(np.vstack([above, below]), mode="r"))

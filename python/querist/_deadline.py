@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-
 LONGEST = 2.0**63
 """Seconds beyond which no clock goes."""
 
