@@ -18,7 +18,7 @@ from querist._scores import Invalid
 # Numbers of labelled rows that are gathered at a time from all over the pool.
 BLOCK = 1 << 20
 
-# The least share of a column that is left of it beside the columns before it: rounding takes 2e-16 of the column.
+# The least share of a column that is left beside the columns before it: rounding takes 2e-16 of the column.
 LEAST = 2e-12
 
 

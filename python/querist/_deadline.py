@@ -18,8 +18,7 @@ class Deadline:
     def left(self) -> float | None:
         """Seconds that are left; None if there is no deadline.
 
-        What is no number of seconds, or more than a float holds, is given back as it is: the core has the error for
-        it.
+        What is no number of seconds, or too many for any clock, is given back: the core has the error for it.
 
         Raises
         ------

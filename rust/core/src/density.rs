@@ -4,10 +4,11 @@
 //!   row only: O(n d), two reads, never a pair.
 //! * [`sparse`]: the same for CSR, O(nnz).
 //! * [`pairwise`]: the mean of a kernel of the distance, over all pairs, tile by tile; each pair once.
-//! * [`nearest`]: the mean distance to the k nearest.
+//! * [`nearest`]: 1 / the mean distance to the k nearest.
 
 pub mod linear;
 pub mod nearest;
+mod order;
 pub mod pairwise;
 pub mod sparse;
 

@@ -130,7 +130,7 @@ pub(crate) struct Block<'b, T> {
 fn turn_apart<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T]) {
     simd.vectorize(
         #[inline(always)]
-        || turn(simd, rows, c, columns, T::ZERO),
+        || turn(simd, rows, c, columns),
     );
 }
 
@@ -150,7 +150,7 @@ impl<T: Real> Block<'_, T> {
         if self.parts.len() < self.m {
             let width = self.m * c;
             let rows = &self.parts[0][first * width..];
-            turn(simd, rows, width, columns, T::ZERO);
+            turn(simd, rows, width, columns);
             return;
         }
         let (columns, passage) = columns.split_at_mut(self.m * self.steps.0 * size);

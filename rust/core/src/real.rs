@@ -11,7 +11,7 @@
 //! half-ulps. A table of 16 reciprocals (as in musl) needs four multiply-adds less, but two permutes and an
 //! index more: 17 against 20 instructions for 16 lanes, and a table lookup has no good form below AVX-512. A
 //! zero gives a finite number, so that 0 · log 0 is 0 without a branch; a subnormal is not normalised (see
-//! `entropy.rs`, which recomputes the rows where that could show).
+//! `score/probabilities.rs`, which recomputes the rows where that could show).
 //!
 //! **Exponential.** x log2 e = k + f, |f| ≤ ½; 2^f by a polynomial of degree 6 (12), scaled by 2^k. k is rounded by
 //! adding 1.5 * 2^23 (2^52), which leaves it in the last bits, where a shift makes 2^k of it. The product is not rounded

@@ -87,7 +87,7 @@ pub(crate) fn each_row<T: Real, S: Simd, const N: usize>(
     }
     let mut totals = [T::splat(simd, T::ZERO); N];
     for (kept, total) in kept.chunks_exact(size).zip(&mut totals) {
-        turn(simd, &kept[..count * T::LANES], T::LANES, turned, T::ZERO);
+        turn(simd, &kept[..count * T::LANES], T::LANES, turned);
         for column in turned[..size].chunks_exact(T::LANES) {
             *total += T::load(simd, column);
         }

@@ -1,11 +1,13 @@
 //! Selection: which rows to ask, given scores or features. Every method returns [`Picks`].
 
 mod among;
+pub mod badge;
 pub mod centres;
-pub mod d2_sampling;
+mod d2_sampling;
 pub mod facility_location;
 mod gains;
 pub mod k_center;
+pub mod k_means_pp;
 pub mod ladder;
 mod open;
 mod power;

@@ -105,7 +105,7 @@ impl<T: Real> Kernel for Pack<'_, T> {
         let d = self.packed.d;
         let mut rows = self.rows.chunks(T::LANES * d);
         for group in self.packed.room[self.packed.ahead..].chunks_exact_mut(self.packed.group) {
-            turn(simd, rows.next().unwrap_or_default(), d, group, T::ZERO);
+            turn(simd, rows.next().unwrap_or_default(), d, group);
         }
     }
 }

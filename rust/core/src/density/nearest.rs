@@ -16,9 +16,10 @@ use std::sync::{Mutex, PoisonError};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
+use super::order::{Directions, faint, order_of_faint};
 use super::pairwise::{Counted, Worker};
 use super::{same_width, work};
-use crate::distance::{Block, Directions, faint, order_of_faint, squared_distances};
+use crate::distance::{Block, squared_distances};
 use crate::error::Error;
 use crate::exact::{Metric, exact, exact_row};
 use crate::pool::Par;

@@ -53,7 +53,7 @@ impl<T: Real, S: Simd> Logits<T, S> {
             return read;
         }
         prefetch::<FIRST, _>(ahead, AHEAD..AHEAD + size);
-        turn(simd, ahead, c, columns, T::ZERO);
+        turn(simd, ahead, c, columns);
         let columns = &columns[..size];
         let z1 = largest(simd, columns, T::splat(simd, T::MINUS_INFINITY));
         let sums = Sums::of::<ALL>(simd, z1, columns);

@@ -59,7 +59,7 @@ impl<T: Real, S: Simd> Probabilities<T, S> {
         let rows = &ahead[..ahead.len().min(T::LANES * c)];
         let mut read = if TURNED {
             prefetch::<FIRST, _>(ahead, AHEAD..AHEAD + T::LANES * c);
-            turn(simd, ahead, c, columns, T::ZERO);
+            turn(simd, ahead, c, columns);
             let mut sums = Sums::<T, S>::new(simd);
             for block in columns[..T::LANES * c].chunks(T::LANES * BLOCK) {
                 for p in block.chunks_exact(T::LANES) {
@@ -267,7 +267,7 @@ impl<T: Real, S: Simd> Sums<T, S> {
             if (2..5).contains(&number) && !LARGEST || number >= 5 && !LOGARITHM {
                 continue;
             }
-            turn(simd, &lanes[..count * T::LANES], T::LANES, turned, T::ZERO);
+            turn(simd, &lanes[..count * T::LANES], T::LANES, turned);
             for column in turned[..size].chunks_exact(T::LANES) {
                 let x = T::load(simd, column);
                 match number {

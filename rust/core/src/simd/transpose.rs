@@ -81,21 +81,21 @@ pub(crate) fn eight_rows<S: Simd>(simd: S, rows: &[f64], c: usize, columns: &mut
     }
 }
 
-/// Turns the first LANES short rows; the lanes of rows that are not there hold `filler`. Rows behind these,
+/// Turns the first LANES short rows; the lanes of rows that are not there hold 0. Rows behind these,
 /// if any, let whole registers be read over their end.
 #[inline(always)]
-pub(crate) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T], filler: T) {
+pub(crate) fn turn<T: Real, S: Simd>(simd: S, rows: &[T], c: usize, columns: &mut [T]) {
     if rows.len() >= T::LANES * c {
         T::columns(simd, rows, c, columns);
     } else {
-        turn_few(rows, c, columns, filler);
+        turn_few(rows, c, columns);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn turn_few<T: Real>(rows: &[T], c: usize, columns: &mut [T], filler: T) {
-    columns[..T::LANES * c].fill(filler);
+fn turn_few<T: Real>(rows: &[T], c: usize, columns: &mut [T]) {
+    columns[..T::LANES * c].fill(T::ZERO);
     one_by_one(rows, c, columns, T::LANES);
 }
 
