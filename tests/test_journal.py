@@ -198,6 +198,40 @@ class TestResume:
         assert again._campaign.fitted == learner._campaign.fitted
         assert again.ask().ticket == learner.ask().ticket
 
+    def test_a_fit_that_run_has_shown_is_there_after_a_kill(self, path):
+        options = {"labels": {0: "cat", 30: "cow"}, "retrain": {"labels": 4}, "validation": (X, Y)}
+        learner = begin(path, **options)
+        next(rounds := learner.run(oracle))
+        again = resume(killed(path), **options)
+        assert facts(again) == facts(learner)
+        for one in (learner, again):
+            one.tell([59, 58], ["dog", "dog"])
+        assert again.ask().ticket == learner.ask().ticket
+        assert again.history[0].metrics == learner.history[0].metrics
+        rounds.close()
+
+    def test_a_fit_that_run_has_shown_is_there_although_another_batch_ends_next(self, path):
+        options = {"labels": {0: "cat", 30: "cow"}, "validation": (X, Y)}
+        learner = begin(path, **options)
+        learner.ask(annotator="bob")
+        next(rounds := learner.run(oracle))
+        again = resume(killed(path), **options)
+        for one in (learner, again):
+            batch = one.ask(annotator="bob")
+            one.tell(batch, Y[batch.indices])
+        assert again.history[0].metrics == learner.history[0].metrics != {}
+        rounds.close()
+
+    def test_a_fit_at_the_end_of_the_pool_is_there_after_a_kill(self, path):
+        options = {"labels": {0: "cat", 30: "cow"}, "batch_size": N, "validation": (X, Y)}
+        learner = begin(path, **options)
+        batch = learner.ask()
+        learner.tell(batch, Y[batch.indices])
+        with pytest.raises(qr.PoolExhausted):
+            learner.ask()
+        assert facts(resume(killed(path), **options)) == facts(learner)
+        assert learner.history[0].metrics
+
     @pytest.mark.parametrize("breaks", ["the model", "the validation"])
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
     def test_a_fit_that_breaks_off_leaves_the_model_of_before(self, path, breaks, error):
@@ -526,6 +560,19 @@ class TestTwoProcesses:
         batch = one.ask(annotator="ann")
         assert batch.ticket == two.ask(annotator="ann").ticket
         assert len(resume(path, labels=labels)._campaign.leases) == 1
+
+    def test_a_fit_does_not_wait_where_the_batch_is_of_another_process(self, path):
+        labels = {0: "cat", 30: "cow"}
+        one, two = begin(path, labels=labels), resume(path, labels=labels)
+        fit = one._fit_if_due
+
+        def overtaken():
+            fit()
+            two.ask(annotator="ann")
+
+        one._fit_if_due = overtaken
+        one.ask(annotator="ann")
+        assert [kind for _, kind, _ in events(path)] == ["began", "told", "fitted", "asked", "fitted"]
 
     def test_an_error_in_a_run_is_not_replaced_by_that_of_a_locked_journal(self, path, monkeypatch):
         monkeypatch.setattr(_journal, "PATIENCE", 0.01)

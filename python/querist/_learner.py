@@ -505,8 +505,13 @@ class ActiveLearner:
             if self._ledger.must_refit and (fitted := self._campaign.fitted):
                 self._training.fit(self._campaign.labelled_after(fitted.answers))
                 self._ledger.must_refit = False
-            asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
+            try:
+                asked = self._picker.pick(self._campaign, k, annotator, now=self._now, lease=self._lease)
+            except PoolExhausted:
+                self._ledger.save()
+                raise
             self._ledger.let(asked)  # perhaps in vain, if another process is faster
+        self._ledger.save()  # a fit, if it is the batch of another process
         self._callbacks("after_ask", self, batch)
         return batch
 
@@ -658,6 +663,10 @@ class ActiveLearner:
                 elif not self._tell_each(batch, answers):
                     return
                 self._fit_if_due()
+                # Made again after a kill, a fit could be of more labels than these, if fits are put off; or
+                # too late for this round, if an open batch ended another one first.
+                if self._training.retrain or self._campaign.leases:
+                    self._ledger.save()
                 if len(self.history) > n_rounds:  # not if the lease ran out for another process
                     with without_bar(self.history[-1]):
                         yield self.history[-1]
