@@ -358,6 +358,28 @@ class TestTell:
         assert learner.labels == {1: 0, 2: 1}
         assert [type(label) for label in learner.labels.values()] == [int, int]
 
+    def test_a_scalar_in_an_array_or_a_tensor_is_its_value(self):
+        class Tensor:
+            """As those of torch: equal by value, hashed by identity."""
+
+            shape = ()
+
+            def __init__(self, value):
+                self.value = value
+
+            def item(self):
+                return self.value
+
+        learner = qr.ActiveLearner(proba, X)
+        learner.tell([0, 1, 2, 3], [Tensor(3), Tensor(3), np.array(3), np.array("cow")])
+        learner.tell([0], [Tensor(3)])
+        assert list(map(repr, learner.labels.values())) == ["3", "3", "3", "'cow'"]
+        assert len(learner.record) == 4
+        with pytest.raises(TypeError, match="expected a time that Python can hold"):
+            learner.tell([4], [np.array(0, "datetime64[ns]")])
+        with pytest.raises(TypeError, match="expected something hashable, got masked"):
+            learner.tell([4], np.ma.masked_equal([5], 5))
+
     def test_abstain_stays_itself_when_copied(self):
         assert copy.deepcopy(qr.ABSTAIN) is qr.ABSTAIN
         assert repr(qr.ABSTAIN) == "ABSTAIN"

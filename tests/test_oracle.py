@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from datetime import date
 from textwrap import dedent
 
 import numpy as np
@@ -50,6 +51,29 @@ def test_known_labels_are_one_column(kind):
     ):
         oracle.Known(frame)
     assert oracle.Known(frame["label"])(np.array([1]), None) == ["dog"]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_answers_are_one_column(kind):
+    frame = pytest.importorskip(kind).DataFrame({"label": ["cat", "dog"], "by": ["ann", "bob"]})
+    learner = qr.ActiveLearner(lambda X: [[0.5, 0.5]] * len(X), TEXTS, batch_size=2)
+    batch = learner.ask()
+    for tell in (lambda: learner.tell(batch, frame), lambda: next(learner.run(lambda *_: frame))):
+        with pytest.raises(
+            TypeError, match=r'labels: expected one column .*; pass a column, as frame\["label'
+        ):
+            tell()
+    assert learner.labels == {}
+    learner.tell(batch, frame["label"])
+    assert list(learner.labels.values()) == ["cat", "dog"]
+
+
+def test_known_times_are_no_numbers():
+    learner = qr.ActiveLearner(lambda X: [[0.5, 0.5]] * len(X), TEXTS)
+    with pytest.raises(TypeError, match=r"labels\[0\]: expected a time that Python can hold"):
+        next(learner.run(oracle.Known(np.zeros(len(TEXTS), "datetime64[ns]"))))
+    next(learner.run(oracle.Known(np.zeros(len(TEXTS), "datetime64[D]"))))
+    assert set(learner.labels.values()) == {date(1970, 1, 1)}
 
 
 def test_a_missing_value_of_pandas_is_no_label():

@@ -72,9 +72,10 @@ def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
 
 
 def _plain(given: Any, name: str) -> Any:
-    """Give a plain Python object, so that it is the same whether it came in an array or a list."""
-    plain = given.item() if isinstance(given, np.generic) else given
-    if isinstance(given, np.datetime64 | np.timedelta64) and isinstance(plain, int):
+    """Give a plain Python object, so that it is the same whether it came in an array, a tensor or a list."""
+    is_scalar = getattr(given, "shape", None) == () and hasattr(given, "item")
+    plain = given.item() if is_scalar and given is not np.ma.masked else given  # which would be 0
+    if getattr(getattr(given, "dtype", None), "kind", None) in ("m", "M") and isinstance(plain, int):
         raise TypeError(
             f"{name}: expected a time that Python can hold, got {given!r}, which would become {plain}; give "
             "it as text or in microseconds"
@@ -82,8 +83,18 @@ def _plain(given: Any, name: str) -> Any:
     return plain
 
 
+def check_column(labels: Any, name: str) -> None:
+    """Raise if it is a data frame, which would be gone over by its columns' names."""
+    if hasattr(labels, "columns"):
+        raise TypeError(
+            f"{name}: expected one column of labels, got {type(labels).__name__}; pass a column, as "
+            'frame["label"]'
+        )
+
+
 def plain_labels(labels: Labels, name: str, *, each: str) -> list[Label]:
     """Give labels as plain Python objects, one for each index or row, or raise."""
+    check_column(labels, name)
     if not isinstance(labels, Iterable) or isinstance(labels, str | bytes | Mapping | Set):
         raise TypeError(f"{name}: expected a sequence, one for each {each}, got {labels!r}")
     answers = [_plain(label, f"{name}[{at}]") for at, label in enumerate(labels)]

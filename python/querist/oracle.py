@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._answers import check_column
 from querist._file_exchange import FileExchange
 from querist._prompt import Prompt
 from querist._protocols import Label, Labels
@@ -52,13 +53,13 @@ class Known:
     """
 
     def __init__(self, y: Labels | Mapping[int, Label]) -> None:
-        if hasattr(y, "columns"):
-            raise TypeError(
-                f'y: expected one column of labels, got {type(y).__name__}; pass a column, as frame["label"]'
-            )
-        # A list: the brackets of a pandas series would look for its own index.
-        listed = y if isinstance(y, Mapping) else y.tolist() if isinstance(y, np.ndarray) else list(y)
-        self._labels: Any = listed
+        check_column(y, "y")
+        if isinstance(y, Mapping):
+            self._labels: Any = y
+        elif isinstance(y, np.ndarray) and y.dtype.kind not in "mM":  # times would be numbers
+            self._labels = y.tolist()
+        else:  # a list: the brackets of a pandas series would look for its own index
+            self._labels = list(y)
 
     def __call__(self, indices: NDArray[np.int64], rows: Any) -> list[Label]:  # noqa: ARG002
         """Give the label of each index."""
