@@ -826,6 +826,34 @@ class TestWrongFiles:
         begin(path, labels={0: "cat"}).close()
         assert resume(path).labels == {0: "cat"}
 
+    @pytest.mark.parametrize("by", ["nothing", "another campaign", "a copy"])
+    def test_nothing_is_told_to_a_file_that_nobody_would_find(self, path, tmp_path, by):
+        learner, aside = begin(path, labels={0: "cat"}), tmp_path / "aside"
+        aside.mkdir()
+        names = [f"{path.name}{suffix}" for suffix in ("", "-wal", "-shm")]
+        for name in names:
+            (tmp_path / name).rename(aside / name)
+        if by == "another campaign":
+            begin(path).close()
+        elif by == "a copy":
+            shutil.copy(aside / path.name, path)
+        for attempt in (lambda: learner.tell([1], ["cow"]), learner.ask):
+            with pytest.raises(qr.JournalError, match=r"run\.db: the file was removed or replaced while it"):
+                attempt()
+        assert learner.labels == {0: "cat"}
+        assert not learner.history
+        for name in names:
+            (aside / name).rename(tmp_path / name)
+        learner.tell([1], ["cow"])
+        assert resume(path).labels == {0: "cat", 1: "cow"}
+
+    def test_another_directory_of_the_process_changes_nothing(self, path, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        learner = begin(path.name)
+        monkeypatch.chdir("/")
+        learner.tell([1], ["cow"])
+        assert resume(path).labels == {1: "cow"}
+
     def test_what_is_no_database(self, path):
         path.write_bytes(b"index,label\n" * 1000)
         before = path.read_bytes()

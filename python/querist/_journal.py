@@ -55,13 +55,14 @@ class Journal:
         self.began: Began | None = None
         self._seal = b""
         self._read = 0  # the number of the last event that is known
+        self._file = self.path.absolute()  # also when the process goes to another directory
         if self.path.is_dir():
             raise JournalError(f"journal {path}: expected a file, got a directory; name a file in it")
         if not self.path.parent.is_dir():
             raise JournalError(f"journal {path}: there is no directory {self.path.parent}; make it first")
         if mode != "rwc" and not self.path.exists():
             raise JournalError(f"journal {path}: there is no such file")
-        uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        uri = f"file:{quote(str(self._file))}?mode={mode}"
         self._had_log = self._beside("-wal").exists()
         if mode == "ro" and not self._had_log:
             uri += "&immutable=1"  # or SQLite would make two files beside it only to read, and leave them
@@ -72,6 +73,7 @@ class Journal:
             )
             pragmas = "PRAGMA synchronous=FULL; PRAGMA fullfsync=1"
             self._patiently(lambda: self._connection.executescript(pragmas).close())
+        self._identity = self._identity_now()
 
     @classmethod
     def started(
@@ -128,6 +130,7 @@ class Journal:
                     if overtaken(self._news(take)):
                         return
                     last = self._insert(texts)
+                    self._check_in_place()
                 self._read, self._seal = last
                 then()
 
@@ -168,6 +171,7 @@ class Journal:
                 "body TEXT NOT NULL, seal BLOB NOT NULL)"
             )
             last = self._insert(texts)
+            self._check_in_place()
         self._read, self._seal = last
 
     def _open(self) -> None:
@@ -188,6 +192,21 @@ class Journal:
                 f"journal {self.path}: there is a campaign in it already; continue it with "
                 "ActiveLearner.resume, or name another file"
             )
+
+    def _check_in_place(self) -> None:
+        """Raise where the path no longer leads to the open file: nobody would find what is written there."""
+        if self._identity_now() != self._identity:
+            raise JournalError(
+                f"journal {self.path}: the file was removed or replaced while it was open, and nothing more "
+                "is written to it; put it back, or resume from the one that is there"
+            )
+
+    def _identity_now(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._file)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _check_kind(self) -> None:
         self._check_application()
