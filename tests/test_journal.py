@@ -854,6 +854,35 @@ class TestWrongFiles:
         learner.tell([1], ["cow"])
         assert resume(path).labels == {1: "cow"}
 
+    @pytest.mark.parametrize("statement", [None, "CREATE", "COMMIT"])
+    def test_a_start_that_broke_off_is_said_to_be_none(self, path, statement):
+        source = """
+            import os, sqlite3, sys
+            import querist as qr
+            connect = sqlite3.connect
+            def traced(*arguments, **options):
+                connection = connect(*arguments, **options)
+                kill = lambda text: os._exit(0) if text.startswith(sys.argv[2]) else None
+                connection.set_trace_callback(kill)
+                return connection
+            sqlite3.connect = traced
+            qr.ActiveLearner(lambda X: X, [[0.5, 0.5]], journal=sys.argv[1])
+        """
+        if statement is None:
+            path.touch()
+        else:
+            child.run(source, str(path), statement)
+        with pytest.raises(
+            qr.JournalError, match=r"run\.db: no campaign was begun in it; ActiveLearner\(.*begins one"
+        ):
+            resume(path)
+        with pytest.raises(
+            qr.JournalError, match=r"(broke off, and ActiveLearner|begun in it; ActiveLearner)"
+        ):
+            resume(path)  # without the log, which SQLite has put away
+        begin(path, labels={0: "cat"}).close()
+        assert resume(path).labels == {0: "cat"}
+
     def test_what_is_no_database(self, path):
         path.write_bytes(b"index,label\n" * 1000)
         before = path.read_bytes()

@@ -253,4 +253,4 @@ def test_a_copy_without_its_log_is_told_from_another_file(learner, copied, capsy
     empty = copied / "empty.db"
     empty.touch()
     assert command("verify", empty) == 1
-    assert capsys.readouterr().err == f"journal {empty}: not a journal of querist; name another file\n"
+    assert f"journal {empty}: no campaign was begun in it" in capsys.readouterr().err

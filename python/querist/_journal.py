@@ -227,7 +227,12 @@ class Journal:
             raise JournalError(
                 f"journal {self.path}: a database without a table: not a journal of querist, or a copy of "
                 f"one that was open, without {self._beside('-wal').name}, which has its events; copy both "
-                "files, or name another"
+                "files; or the start of a campaign broke off, and ActiveLearner(..., journal=...) begins it"
+            )
+        if not n_tables:
+            raise JournalError(
+                f"journal {self.path}: no campaign was begun in it; "
+                "ActiveLearner(..., journal=...) begins one"
             )
         raise JournalError(f"journal {self.path}: not a journal of querist; name another file")
 
