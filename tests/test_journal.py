@@ -392,11 +392,21 @@ def odd_pools():
         "object arrays": ([deep] * 5, [deep[:1]] * 5),
         "numbers of numpy": (list(np.arange(5)), list(np.arange(1, 6))),
         "long arrays": ([wide, wide], [wide, other]),
+        "half a surrogate pair": (pd.Series(["\ud800"], dtype=object), pd.Series(["\ud801"], dtype=object)),
         "a frame": (
             pd.DataFrame({"a": [Thing(), [1.5], "b"], "n": [1, 2, 3]}),
             pd.DataFrame({"a": [Thing(), [1.6], "b"], "n": [1, 2, 3]}),
         ),
     }
+
+
+def test_long_texts_of_numpy_are_known_again(path):
+    pytest.importorskip("numpy", "2.0")
+    texts, same, others = (np.array([c * 40] * 5, np.dtypes.StringDType()) for c in "aab")
+    qr.ActiveLearner(GaussianNB(), texts, journal=path).close()
+    qr.ActiveLearner.resume(GaussianNB(), same, journal=path).close()
+    with pytest.raises(qr.JournalError, match="X rows"):
+        qr.ActiveLearner.resume(GaussianNB(), others, journal=path)
 
 
 @pytest.mark.parametrize("kind", odd_pools())

@@ -87,11 +87,11 @@ def _hash(rows: Any) -> str:
         content = b"".join(part.tobytes() for part in parts)
     elif hasattr(rows, "iloc"):
         plain = rows.apply(_column) if rows.ndim > 1 else _column(rows)
-        content = plain.to_csv(index=False).encode()
+        content = plain.to_csv(index=False).encode(errors="surrogatepass")
     elif hasattr(rows, "write_csv"):
         nested = any(dtype.is_nested() for dtype in rows.dtypes)  # which CSV has no room for
         content = ("\n".join(map(_text, rows.rows())) if nested else rows.write_csv()).encode()
-    elif hasattr(rows, "dtype") and rows.dtype != object:
+    elif hasattr(rows, "dtype") and getattr(rows.dtype, "kind", "V") not in "OT":  # T: texts elsewhere
         content = np.asarray(rows).tobytes()
     else:
         content = "\n".join(map(_text, rows)).encode()
