@@ -69,6 +69,16 @@ def test_the_help_of_export_says_what_is_a_training_set(capsys):
     assert "a training set" in " ".join(capsys.readouterr().out.split())
 
 
+def test_export_keeps_line_breaks_and_tells_an_empty_text_from_an_abstention(tmp_path, capsys):
+    labels = ["a\rb", "a\nb", "a\r\nb", "", qr.ABSTAIN]
+    with qr.ActiveLearner(lambda X: X, np.full((5, 2), 0.5), journal=tmp_path / "run.db") as learner:
+        learner.tell(range(5), labels, annotator="x\ry")
+    assert command("export", tmp_path / "run.db") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert [row["label"] for row in rows] == [*labels[:3], '""', ""]
+    assert {row["annotator"] for row in rows} == {"x\ry"}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_text_that_cannot_be_written_is_exported_as_json(tmp_path, monkeypatch, encoding):
     texts = ["caf\u00e9", "\ud800", "\u0142\udfff,", '"']

@@ -398,6 +398,30 @@ def an_exchange(directory, format="csv", classes=("cat", "dog"), **arguments):
     )
 
 
+def test_a_line_break_of_any_kind_stays_in_its_cell(tmp_path):
+    texts = ["one\rtwo", "one\ntwo", "one\r\ntwo", "\r"]
+    exchange = oracle.FileExchange(tmp_path, ["cat", "dog"], show=lambda index: {"text": texts[index]})
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == texts
+    assert exchange.export(batch) == path
+    assert exchange.answers(batch)[1] == []
+
+
+def test_a_file_that_a_line_break_has_torn_is_named(tmp_path):
+    exchange = an_exchange(tmp_path)
+    batch = a_learner().ask()
+    path = exchange.export(batch)
+    asked = path.with_name(f"{batch.ticket}.asked.csv")
+    asked.write_text(asked.read_text("utf-8").replace(TEXTS[0], "one\rtwo"), "utf-8")
+    with pytest.raises(
+        ValueError, match=r"asked\.csv, line 3: expected an index, got ''; the file is not as"
+    ):
+        exchange.answers(batch)
+
+
 def rows_of(path):
     """Read a file as another tool would."""
     text = path.read_text(encoding="utf-8-sig")

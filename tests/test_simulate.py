@@ -597,6 +597,13 @@ def test_curves_go_to_csv(simulation, tmp_path):
     assert len(rows) == 12
 
 
+def test_a_name_with_a_line_break_is_one_cell(tmp_path):
+    simulation = qr.simulate(GaussianNB(), X, Y, strategies={"a\rb": "margin"}, seeds=1, max_labels=20)
+    simulation.to_csv(tmp_path / "curves.csv")
+    with open(tmp_path / "curves.csv", newline="") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == ["a\rb"] * len(simulation.curves[0].n_labels)
+
+
 def test_curves_are_a_frame(simulation, tmp_path):
     simulation.to_csv(tmp_path / "curves.csv")
     pd.testing.assert_frame_equal(simulation.frame(), pd.read_csv(tmp_path / "curves.csv"))

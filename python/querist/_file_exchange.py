@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 import numpy as np
 
+from querist._csv import write_csv
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Batch
 
@@ -215,12 +216,8 @@ class FileExchange:
                 )
         if self._format == "jsonl":
             return "".join(map(_json_text, lines))
-        import csv
-
-        content = io.StringIO()
-        table = csv.DictWriter(content, list(lines[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(lines)
+        content, names = io.StringIO(), list(lines[0])
+        write_csv(content, [names, *([line[name] for name in names] for line in lines)])
         return MARK + content.getvalue()
 
     def _check_same(self, content: str, asked: Path) -> None:
@@ -248,6 +245,10 @@ class FileExchange:
         for where, row in self._read(path):
             if isinstance(row, str):
                 raise ValueError(f"{where}: {row}")
+            if not str(row["index"]).isdecimal():
+                raise ValueError(
+                    f"{where}: expected an index, got {row['index']!r}; the file is not as it went out"
+                )
             rows.append(row)
         return rows
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from querist._campaign import Campaign
+from querist._csv import write_csv
 from querist._event_text import label_value
 from querist._events import Event
 from querist._journal import Began, Journal
@@ -95,24 +95,27 @@ def _holding(record: Sequence[Answer]) -> list[Answer]:
 
 
 def _export(answers: Iterable[Answer]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["index", "label", "annotator", "time", "round", "ticket"])
-    for answer in answers:
-        writer.writerow(
-            [
-                answer.index,
-                _text(answer.label),
-                "" if answer.annotator is None else _text(answer.annotator),
-                _time(answer.time),
-                answer.round,
-                answer.ticket,
-            ]
+    header = ("index", "label", "annotator", "time", "round", "ticket")
+    rows = [
+        (
+            answer.index,
+            _text(answer.label),
+            "" if answer.annotator is None else _text(answer.annotator),
+            _time(answer.time),
+            answer.round,
+            answer.ticket,
         )
+        for answer in answers
+    ]
+    write_csv(sys.stdout, [header, *rows])
 
 
 def _text(label: Label) -> str:
-    """Give a string that can be written as it is, an abstention as nothing, any other label as JSON."""
-    if isinstance(label, str) and _can_be_written(label):
+    """Give a string that can be written as it is, an abstention as nothing, any other label as JSON.
+
+    So is the empty string, which would look like an abstention.
+    """
+    if isinstance(label, str) and label and _can_be_written(label):
         return label
     value = label_value(label, "label")
     return "" if value is None else json.dumps(value)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._csv import write_csv
 from querist._frame import data_frame
 from querist._table import table
 
@@ -213,10 +214,8 @@ class Simulation:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all curves, a line for each round of each run."""
-        import csv
-
         with open(path, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(self._lines())
+            write_csv(file, self._lines())
 
     def frame(self) -> Any:
         """Give the lines of `to_csv` as a pandas data frame.
