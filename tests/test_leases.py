@@ -354,8 +354,30 @@ class TestCallbacks:
         assert learner.labels == {}
 
     def test_one_without_a_step_is_named(self):
-        with pytest.raises(TypeError, match=r"callbacks\[0\]: expected an object with any.*got function"):
-            qr.ActiveLearner(proba, X, callbacks=[proba])
+        class Hook:
+            def after_tell(self, _learner, answers):
+                raise AssertionError(answers)
+
+        for wrong, got in ((proba, "function"), (Hook, "the class Hook")):
+            with pytest.raises(TypeError, match=rf"callbacks\[0\]: expected an object with any.*got {got}"):
+                qr.ActiveLearner(proba, X, callbacks=[wrong])
+
+    def test_a_hook_or_a_strategy_cannot_change_what_was_told(self):
+        class Hook:
+            def before_tell(self, _learner, answers):
+                answers.clear()
+
+        def strategy(context):
+            with pytest.raises(TypeError, match="does not support item assignment"):
+                context.labels[7] = "dog"
+            return context.pick("random")
+
+        learner = qr.ActiveLearner(proba, X, callbacks=[Hook()], strategy=strategy, batch_size=2)
+        batch = learner.ask()
+        learner.tell(batch, ["cat", "cow"])
+        assert learner.labels == dict(sorted(zip(batch.indices.tolist(), ["cat", "cow"], strict=True)))
+        learner.history.clear()
+        assert len(learner.history) == 1
 
 
 class Terminal(io.StringIO):

@@ -17,10 +17,11 @@ class Callbacks:
             raise TypeError(msg)
         self._given: Sequence[Any] = tuple(given)
         for at, callback in enumerate(self._given):
-            if not any(callable(getattr(callback, step, None)) for step in STEPS):
+            is_class = isinstance(callback, type)  # whose methods want an instance first
+            if is_class or not any(callable(getattr(callback, step, None)) for step in STEPS):
                 msg = (
                     f"callbacks[{at}]: expected an object with any of the methods {STEPS}, "
-                    f"got {type(callback).__name__}"
+                    f"got {f'the class {callback.__name__}' if is_class else type(callback).__name__}"
                 )
                 raise TypeError(msg)
 

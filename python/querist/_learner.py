@@ -145,7 +145,7 @@ class ActiveLearner:
     Attributes
     ----------
     history : list of Round
-        The rounds that have ended.
+        The rounds that have ended: a copy.
     seed : int or numpy Generator
         The one given, or the one drawn if none was.
 
@@ -357,8 +357,8 @@ class ActiveLearner:
 
     @property
     def history(self) -> list[Round]:
-        """The rounds that have ended, in that order."""
-        return self._campaign.history
+        """The rounds that have ended, in that order: a copy."""
+        return list(self._campaign.history)
 
     @property
     def record(self) -> list[Answer]:
@@ -558,7 +558,7 @@ class ActiveLearner:
             ticket, told = told.ticket, told.indices
         annotator = checked_annotator(annotator)
         answers = checked_answers(told, labels, n=len(self._pool))
-        self._callbacks("before_tell", self, answers)
+        self._callbacks("before_tell", self, dict(answers))
         self._ledger.catch_up()
         if not (ticket is None or self._campaign.has_asked(ticket)):
             raise ValueError(f"batch: expected one that this learner has asked, got the ticket {ticket!r}")

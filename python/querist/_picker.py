@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,8 @@ class Picker:
             if k == 0:
                 raise PoolExhausted(f"none of the {n} rows is left to ask about but {n_free} of quota 0")
         recipe = self._strategy if isinstance(self._strategy, Recipe) else self._recipe
-        return Context(campaign.n_asked + 1, k, source.available, campaign.labels, limits, recipe, source)
+        labels = MappingProxyType(campaign.labels)  # of the campaign itself, which no strategy may change
+        return Context(campaign.n_asked + 1, k, source.available, labels, limits, recipe, source)
 
     def _limits(self, k: int) -> Limits | None:
         return None if self._quota is None else quotas(self.groups, self._quota, len(self._pool), k)
