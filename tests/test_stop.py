@@ -362,6 +362,20 @@ def test_a_model_that_was_not_fitted_anew_is_no_second_one(rule):
     assert not fired[same.index(True) + 1]
 
 
+@pytest.mark.parametrize("rule", [stop.StabilizingPredictions, stop.ClassificationChange])
+def test_a_rule_that_begins_in_a_resumed_campaign_says_that_it_begins_anew(rule, tmp_path):
+    X, y = load_digits(n_class=4, return_X_y=True)
+    options = {"batch_size": 4, "journal": tmp_path / "run.db", "labels": {0: y[0], 1: y[1]}}
+    with qr.ActiveLearner(GaussianNB(), X, **options) as learner:
+        list(learner.run(qr.oracle.Known(y), stop=rule() & stop.MaxRounds(1) | stop.MaxRounds(3)))
+    with (
+        qr.ActiveLearner.resume(GaussianNB(), X, **options) as again,
+        pytest.warns(UserWarning, match=r"begins anew after 3 rounds, as .* in no journal either") as warned,
+    ):
+        list(again.run(qr.oracle.Known(y), stop=rule() & stop.MaxRounds(1) | stop.MaxRounds(5)))
+    assert len(warned) == 1
+
+
 def test_asking_twice_about_a_round_changes_nothing():
     rule = stop.StabilizingPredictions(window=2)
     history = predicted([0, 1], [0, 1], [0, 1])

@@ -4,7 +4,8 @@ They need no label beyond those in hand. What they look at, `Round.predictions` 
 of the model that picked the round, so they fire one round after it was there to be seen; rounds picked at
 random tell them nothing, nor do rounds without a fit in between. Where several annotators hold batches that
 one model picked, that model is taken for two which agree: there a window should be longer than they are
-many. With a strategy that asks no model for probabilities they cannot fire, and warn once.
+many. With a strategy that asks no model for probabilities they cannot fire, and warn once. Predictions are
+in no journal: in a resumed campaign the two that compare models begin anew, and warn.
 """
 
 from __future__ import annotations
@@ -32,8 +33,15 @@ class _ModelRule(Rule):
     """A rule that has nothing to go by where no pick asks the model."""
 
     _has_warned = False
+    _pairs: _Successive | None = None  # where it compares models
 
     def __call__(self, history: Sequence[Round]) -> bool:
+        if self._pairs is not None and self._pairs.has_missed(history):
+            warnings.warn(
+                f"{self}: begins anew after {len(history)} rounds, as what models predicted is not kept, in "
+                "no journal either; where a campaign is resumed again before it could fire, it never does",
+                stacklevel=2,
+            )
         if not self._has_warned and _asks_no_model(history):
             self._has_warned = True
             warnings.warn(
@@ -93,6 +101,7 @@ class StabilizingPredictions(_ModelRule):
             )
 
         super().__init__(f"StabilizingPredictions(kappa={kappa}, window={window})", why)
+        self._pairs = pairs
 
 
 class ClassificationChange(_ModelRule):
@@ -122,6 +131,7 @@ class ClassificationChange(_ModelRule):
             return "no prediction changed" if any(pairs.up_to(history)) else None
 
         super().__init__("ClassificationChange()", why)
+        self._pairs = pairs
 
 
 class OverallUncertainty(_ModelRule):
@@ -174,6 +184,11 @@ class _Successive:
         self._values: deque[float] = deque(maxlen=window)
         self._last = "", 0.0  # which round was seen last
         self._before: Predictions | None = None
+
+    def has_missed(self, history: Sequence[Round]) -> bool:
+        """Tell, the first time, whether a model picked rounds before the newest."""
+        is_first = not any(self._last)
+        return is_first and any(not math.isnan(round.uncertainty) for round in history[:-1])
 
     def up_to(self, history: Sequence[Round]) -> deque[float]:
         """Take in the newest round, once however often it is asked about, and give the comparisons.
