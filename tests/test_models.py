@@ -627,12 +627,31 @@ class TestChunks:
         assert sorted(seen) == sorted(X.tolist())
 
     def test_chunks_that_cannot_be_joined_are_named(self):
-        chunks = [pd.DataFrame(X[:35]), pd.DataFrame(X[35:])]
-        learner = qr.ActiveLearner(halves, lambda: chunks, batch_size=N)
-        with pytest.raises(
-            TypeError, match="X: expected chunks that are arrays, sparse or lists, got DataFrame"
-        ):
+        class Rows:
+            def __len__(self):
+                return N // 2
+
+            def __getitem__(self, indices):
+                return self
+
+        learner = qr.ActiveLearner(halves, lambda: [Rows(), Rows()], batch_size=N)
+        with pytest.raises(TypeError, match=r"X: expected chunks that are arrays, .* or lists, got Rows"):
             next(learner.run(lambda indices, _: [0] * len(indices)))
+
+    @pytest.mark.parametrize("kind", ["pandas", "polars"])
+    def test_rows_of_several_data_frames_are_one(self, kind, tmp_path):
+        frame = pytest.importorskip(kind).DataFrame(dict(zip("abc", X.T, strict=True)))
+        chunks = lambda: iter([frame[:35], frame[35:]])  # noqa: E731
+        learner = qr.ActiveLearner(halves, chunks, batch_size=N, seed=0, journal=tmp_path / "run.db")
+        seen = []
+        for round in learner.run(lambda indices, rows: seen.append(rows) or [0] * len(indices)):
+            np.testing.assert_array_equal(np.asarray(seen[0]), X[round.indices])
+        assert type(seen[0]) is type(frame)
+
+    @pytest.mark.parametrize("given", [X, pd.DataFrame(X), scipy.sparse.csr_matrix(X), None])
+    def test_a_function_that_gives_the_rows_themselves_is_named(self, given):
+        with pytest.raises(TypeError, match=r"X: expected the function to give chunks .*; give a list of"):
+            qr.ActiveLearner(halves, lambda: given)
 
     def test_a_large_mapped_pool_needs_little_memory(self, tmp_path):
         n, d = 1_000_000, 4

@@ -70,8 +70,9 @@ class ActiveLearner:
     X : (n, ...) array, sparse matrix, data frame or sequence, or callable
         The pool. Not copied. Rows go by position, never by a data frame's index.
         For a pool that no memory holds, a memory-mapped array, or a function without
-        arguments that gives the chunks of rows from first to last, anew at each call: arrays, sparse matrices
-        or lists. It is called once at the start to count the rows and up to three times a round.
+        arguments that gives the chunks of rows from first to last, anew at each call: arrays, sparse
+        matrices, data frames or lists. It is called once at the start to count the rows and up to three times
+        a round.
     labels : mapping of int to label, optional
         Labels already in hand, by pool index. A label is anything hashable but None and NaN.
     score : str or callable, default "margin"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Pool:
         self._streamed = callable(X) and not hasattr(X, "__len__")
         if chunk is not None:
             positive(chunk, "chunk", "row")
-        self._n = sum(map(row_count, X())) if self._streamed else row_count(X)
+        self._n = sum(map(row_count, _checked_chunks(X()))) if self._streamed else row_count(X)
         bytes_of_row = getattr(X, "nbytes", 0) // max(self._n, 1)
         self._chunk = min(ROWS, max(BYTES // max(bytes_of_row, 1), 1)) if chunk is None else chunk
 
@@ -91,6 +91,16 @@ class Pool:
         return _taken(_joined(parts), np.argsort(order))
 
 
+def _checked_chunks(chunks: Any) -> Iterable[Any]:
+    """Give the chunks, or raise if they are rows, each of which would be taken for a chunk."""
+    if hasattr(chunks, "shape") or not isinstance(chunks, Iterable):
+        raise TypeError(
+            "X: expected the function to give chunks of rows one after the other, got "
+            f"{type(chunks).__name__}; give a list of chunks, or yield them"
+        )
+    return chunks
+
+
 def row_count(X: Any) -> int:
     """Give the number of rows, or raise a TypeError if it cannot be told."""
     shape = getattr(X, "shape", None)
@@ -110,10 +120,8 @@ def _taken(X: Any, indices: NDArray[np.int64]) -> Any:
 
 
 def _joined(parts: list[Any]) -> Any:
-    if not parts:  # of a pool without rows
-        return []
-    if len(parts) == 1:
-        return parts[0]
+    if len(parts) < 2:
+        return parts[0] if parts else []  # of a pool without rows
     if hasattr(parts[0], "tocsr"):
         from scipy.sparse import vstack
 
@@ -122,4 +130,14 @@ def _joined(parts: list[Any]) -> Any:
         return np.concatenate(parts)
     if isinstance(parts[0], list):
         return [row for part in parts for row in part]
-    raise TypeError(f"X: expected chunks that are arrays, sparse or lists, got {type(parts[0]).__name__}")
+    if hasattr(parts[0], "iloc"):
+        import pandas
+
+        return pandas.concat(parts)
+    if hasattr(parts[0], "write_csv"):
+        import polars
+
+        return polars.concat(parts)
+    raise TypeError(
+        f"X: expected chunks that are arrays, sparse, data frames or lists, got {type(parts[0]).__name__}"
+    )
