@@ -120,6 +120,8 @@ def test_a_rule_of_the_model_warns_once_where_no_model_is_asked():
         (lambda: stop.Plateau("f1", patience=1, min_delta="q"), TypeError, "min_delta: .* number, got 'q'"),
         (lambda: stop.OverallUncertainty("x"), TypeError, "threshold: expected a number, got 'x'"),
         (lambda: stop.StabilizingPredictions(kappa=True), TypeError, "kappa: expected a number, got True"),
+        (lambda: stop.Target("f1", float("nan")), ValueError, "value: expected a number, got nan"),
+        (lambda: stop.OverallUncertainty(np.nan), ValueError, "threshold: expected a number, got nan"),
         (lambda: stop.MaxLabels(1) | stop.MaxTime, TypeError, "stop: expected a function .*, got <class"),
         (lambda: stop.MaxLabels(1) | 3, TypeError, "stop: expected a function of the rounds so far, got 3"),
         (lambda: 3 & stop.MaxLabels(1), TypeError, "stop: expected a function of the rounds so far, got 3"),

@@ -220,11 +220,15 @@ def positive(given: Any, argument: str, unit: str = "") -> int:
 
 
 def number(given: Any, argument: str) -> float:
-    """Give a number, whatever it is; True is none."""
+    """Give a number; True is none, and nothing compares with NaN."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, int | float | np.integer | np.floating):
         msg = f"{argument}: expected a number, got {given!r}"
         raise TypeError(msg)
-    return float(given)
+    value = float(given)
+    if np.isnan(value):
+        msg = f"{argument}: expected a number, got nan"
+        raise ValueError(msg)
+    return value
 
 
 def finite(given: Any, argument: str, *, least: str) -> float:
