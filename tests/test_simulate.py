@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -620,6 +621,10 @@ def test_curves_are_drawn(simulation, tmp_path, suffix):
     assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
     (axes,) = simulation_figure(simulation).axes
     assert axes.get_legend().get_title().get_text() == "median and quartiles of 2 seeds"
+
+
+def test_dollars_in_a_title_and_a_metric_are_no_formula(simulation, tmp_path):
+    replace(simulation, metric="x$_$").plot(tmp_path / "curves.png", title="price$_$.csv")
 
 
 def test_an_unknown_strategy_is_named(simulation):

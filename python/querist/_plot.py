@@ -97,7 +97,9 @@ def simulation_figure(simulation: Simulation, title: str = "") -> Figure:
         axes.plot(n_labels, median, color=colour, linewidth=2, label=_name(strategy))
     full = float(np.median(list(simulation.full.values())))
     axes.axhline(full, color="black", linewidth=1, linestyle="--", label=f"all labels: {full:.4g}")
-    axes.set(xlabel="labels", ylabel=simulation.metric, title=title)
+    axes.set_xlabel("labels")
+    axes.set_ylabel(simulation.metric, parse_math=False)  # a name with dollars is no formula
+    axes.set_title(title, parse_math=False)
     n_seeds = len(simulation.full)
     _finish(axes, f"median and quartiles of {n_seeds} seeds" if n_seeds > 1 else "")
     return figure
