@@ -270,6 +270,14 @@ class TestFrame:
             assert frame[name].tolist() == [getattr(round, name) for round in rounds]
         assert frame["accuracy"].tolist() == [round.metrics["accuracy"] for round in rounds]
 
+    def test_a_metric_takes_the_place_of_no_fact(self):
+        pytest.importorskip("pandas")
+        metrics = {"cost": 0.25, "n_items": 0.5, "f1": 0.75}
+        learner = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, validation=lambda _: metrics)
+        next(learner.run(lambda indices, _: Y[indices]))
+        columns = ["n_items", "cost", "metric_cost", "metric_n_items", "f1"]
+        assert learner.frame()[columns].values.tolist() == [[10.0, 10.0, 0.25, 0.5, 0.75]]
+
     def test_without_pandas_the_extra_is_named(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "pandas", None)
         with pytest.raises(ImportError, match=r"pip install 'querist\[frame\]'"):

@@ -22,12 +22,14 @@ FACTS = (
 
 
 def frame(history: Sequence[Round]) -> Any:
-    """Give a pandas data frame with a row for each round."""
+    """Give a pandas data frame with a row for each round; a metric named as a fact has a longer name."""
+    columns = ["n_items", *FACTS]
     facts = [
-        {"n_items": len(round), **{name: getattr(round, name) for name in FACTS}, **round.metrics}
+        {"n_items": len(round), **{name: getattr(round, name) for name in FACTS}}
+        | {f"metric_{name}" if name in columns else name: value for name, value in round.metrics.items()}
         for round in history
     ]
-    return data_frame(facts, None if facts else ["n_items", *FACTS])
+    return data_frame(facts, None if facts else columns)
 
 
 def data_frame(rows: Sequence[Any], columns: Sequence[str] | None) -> Any:

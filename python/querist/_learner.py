@@ -408,6 +408,8 @@ class ActiveLearner:
     def frame(self) -> Any:
         """Give `history` as a pandas data frame: a row for each round, a column for each fact and metric.
 
+        A metric that is named as a fact, such as "cost", is in "metric_cost".
+
         Raises
         ------
         ImportError
