@@ -235,6 +235,12 @@ def test_data_that_cannot_be_used_are_named(data, content, message, in_tmp_path,
     assert message in printed
 
 
+def test_a_file_in_another_encoding_is_named(in_tmp_path, capsys):
+    Path("a.csv").write_bytes("a,b\n1,caf\u00e9\n".encode("cp1252"))
+    assert _cli.main(["simulate", "a.csv"]) == 1
+    assert "a.csv: expected CSV in UTF-8, got what is none: " in capsys.readouterr().err
+
+
 def test_numbers_of_an_archive_are_no_classes(in_tmp_path, capsys):
     np.savez("numbers.npz", X=np.ones((4, 2)), y=[1, 2, 2, 2.5])
     assert _cli.main(["simulate", "numbers.npz"]) == 1

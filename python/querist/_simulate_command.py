@@ -136,8 +136,8 @@ def _from_csv(path: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any
     with open(path, encoding="utf-8-sig", newline="") as file:
         try:
             header, *rows = list(csv.reader(file)) or [[]]
-        except csv.Error as error:
-            raise ValueError(f"{path}: expected CSV, got what is none: {error}") from error
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: expected CSV in UTF-8, got what is none: {error}") from error
     while rows and not any(rows[-1]):  # as editors and spreadsheets leave them
         rows.pop()
     if not header:
