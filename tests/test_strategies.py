@@ -295,6 +295,16 @@ class TestFunctions:
         free = np.setdiff1d(FREE, first.indices)
         same(learner.ask(), qr.select.top_k(MARGIN, 8, available=free))
 
+    def test_long_doubles_can_be_kept(self, tmp_path):
+        def strategy(context):
+            return context.available.nonzero()[0][:2], np.array([2, 1], np.longdouble)
+
+        with qr.ActiveLearner(
+            lambda X: X, [[0.5, 0.5]] * 3, strategy=strategy, journal=tmp_path / "a.db"
+        ) as one:
+            batch = one.ask()
+        assert (batch.scores.dtype, batch.scores.tolist()) == (np.float64, [2, 1])
+
     def test_a_context_tells_what_is_known(self):
         def strategy(context):
             assert (context.number, context.k, context.labels) == (1, 8, KNOWN)

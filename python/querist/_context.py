@@ -359,7 +359,8 @@ class Context:
             raise TypeError(f"{name}: expected querist.Picks, got {type(picks).__name__}")
         rows, values = np.asarray(picks[0]), np.asarray(picks[1])
         # A copy, as of the rows: a batch makes its arrays read-only, and these may be the caller's own.
-        values = values.astype(values.dtype if values.dtype.kind == "f" else np.float64)
+        is_plain = values.dtype.kind == "f" and values.dtype.itemsize <= 8  # what a journal keeps to the bit
+        values = values.astype(values.dtype if is_plain else np.float64)
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.shape != values.shape:
             raise ValueError(
                 f"{name}: expected row numbers and as many values, got {rows.dtype} of shape {rows.shape} "
