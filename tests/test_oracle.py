@@ -211,6 +211,13 @@ def test_classes_have_keys(monkeypatch, capsys, classes, choices):
     assert printed.splitlines()[1] == f"[1/3]  {choices}  s skip  u undo  q quit > "
 
 
+def test_a_class_with_blanks_around_it_can_be_chosen(monkeypatch, capsys):
+    assert dialogue(monkeypatch, capsys, oracle.Prompt([" a", "b"]), ["a", " a", "q"])[0] == [
+        (7, " a"),
+        (5, " a"),
+    ]
+
+
 @pytest.mark.parametrize("kind", [np.array, iter, tuple])
 def test_classes_may_be_any_labels_to_go_over(monkeypatch, capsys, kind):
     told = dialogue(monkeypatch, capsys, oracle.Prompt(kind(["cat", "dog"])), ["2", "q"])[0]
@@ -917,6 +924,36 @@ def test_fields_that_a_file_cannot_have_are_an_error(tmp_path, fields, message):
 def test_an_exchange_that_cannot_work_is_an_error(tmp_path, classes, format, message):
     with pytest.raises(ValueError, match=message):
         oracle.FileExchange(tmp_path, classes, format=format)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.nan])
+def test_what_is_no_label_is_no_class(tmp_path, missing):
+    for make in (oracle.Prompt, lambda classes: oracle.FileExchange(tmp_path, classes)):
+        with pytest.raises(ValueError, match=r"classes\[1\]: expected a label .*, got (None|nan)"):
+            make(["cat", missing])
+    with pytest.raises(ValueError, match=r"classes\[0\]: expected a label"):
+        oracle.Prompt({"a": missing})
+
+
+def test_an_accent_may_be_typed_either_way(monkeypatch, capsys, tmp_path):
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    exchange = an_exchange(tmp_path, "csv", classes=(composed, "dog"))
+    batch = a_learner().ask()
+    fill_in(exchange.export(batch), apart, composed, "dog")
+    assert answered(exchange, batch)[1] == [composed, composed, "dog"]
+    prompt = oracle.Prompt(["\u00e9", "o"])
+    assert dialogue(monkeypatch, capsys, prompt, ["e\u0301", "o", "q"])[0][0][1] == "\u00e9"
+
+
+@FORMATS
+def test_half_a_surrogate_pair_is_named_before_a_file_is_written(tmp_path, format):
+    def show(index):
+        return {"text": f"item {index}\ud800"}
+
+    exchange = oracle.FileExchange(tmp_path / "out", ["cat"], format=format, show=show)
+    with pytest.raises(ValueError, match=r"show: expected text that UTF-8 has, got .*item 0\\ud800"):
+        exchange.export(a_learner().ask())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_text_is_no_list_of_classes(tmp_path):

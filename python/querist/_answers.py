@@ -36,6 +36,16 @@ def checked_labels(labels: Mapping[int, Label], n: int) -> dict[int, Label]:
     return checked_answers(list(labels), list(labels.values()), n=n)
 
 
+def composed(text: str) -> str:
+    """Give a text without blanks around it, each accent in one character with its letter.
+
+    Keyboards and systems differ in how they write these.
+    """
+    import unicodedata
+
+    return unicodedata.normalize("NFC", text.strip())
+
+
 def checked_annotator(annotator: Label | None) -> Label | None:
     """Give a name that can be told from others, or raise."""
     annotator = _plain(annotator, "annotator")

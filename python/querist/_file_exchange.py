@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 import numpy as np
 
+from querist._answers import composed, plain_labels
 from querist._csv import write_csv
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Batch
@@ -52,8 +53,8 @@ class FileExchange:
     Raises
     ------
     ValueError
-        If there are no classes, two have the same text, or one has none or "abstain", or if the format is
-        another.
+        If there are no classes, two have the same text, or one has none or "abstain" or is None or NaN, or if
+        the format is another.
     TypeError
         If the classes are a text.
 
@@ -105,12 +106,18 @@ class FileExchange:
         ------
         ValueError
             If what `show` gives has other fields for one item than for another, or one called ticket, index
-            or label; or if the file of this ticket is there but went out with other items or fields.
+            or label, or a text that UTF-8 does not have; or if the file of this ticket is there but went out
+            with other items or fields.
         TypeError
             If it gives what JSON cannot hold, in a file of that.
         """
         path, asked = self._paths(batch)
         content = self._content(batch)
+        try:
+            content.encode()
+        except UnicodeEncodeError as error:  # half a surrogate pair
+            around = content[max(error.start - 20, 0) : error.end + 20]
+            raise ValueError(f"show: expected text that UTF-8 has, got {around!r}") from error
         self._directory.mkdir(parents=True, exist_ok=True)
         if asked.exists():
             self._check_same(content, asked)
@@ -181,7 +188,7 @@ class FileExchange:
         """Give the index and its label, what is wrong, or None where nothing is filled in."""
         if missing := [name for name in OWN if name not in row]:
             return f"expected a field {missing[0]!r}, got {list(row)}"
-        came, index, text = ("" if row[name] is None else str(row[name]).strip() for name in OWN)
+        came, index, text = ("" if row[name] is None else composed(str(row[name]).strip()) for name in OWN)
         if came != ticket:
             return f"expected the ticket {ticket!r}, got {came!r}"
         if _whole(index) not in indices:
@@ -272,8 +279,10 @@ def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
     if isinstance(classes, str | bytes):
         raise TypeError(f"classes: expected a sequence of labels, got {classes!r}")
     labels: dict[str, Label] = {}
-    for label in classes:
-        text = str(label).strip()
+    listed = list(classes)
+    plain_labels(listed, "classes", each="text")  # or an error
+    for label in listed:
+        text = composed(str(label))
         if text in ("", *labels) or text.lower() == ABSTAIN.value:
             raise ValueError(f"classes: expected each to have a text of its own, got {text!r} for {label!r}")
         labels[text] = label

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._answers import composed, plain_labels
 from querist._protocols import Label
 from querist._rounds import ABSTAIN
 
@@ -39,7 +40,7 @@ class Prompt:
     TypeError
         If the classes are a text, or nothing to go over.
     ValueError
-        If there are no classes, or a key cannot be typed or is `s`, `u` or `q`.
+        If there are no classes, one is None or NaN, or a key cannot be typed or is `s`, `u` or `q`.
 
     Notes
     -----
@@ -105,7 +106,7 @@ class Prompt:
     def _answer(self, question: str) -> Label:
         while True:
             try:
-                typed = input(question).strip()
+                typed = composed(input(question))
             except EOFError:
                 print()
                 return _Command.QUIT
@@ -118,16 +119,18 @@ def _keys(classes: Iterable[Label] | Mapping[str, Label]) -> dict[str, Label]:
     commands = {command.value for command in _Command}
     if isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
         raise TypeError(f"classes: expected labels, or a mapping of key to label, got {classes!r}")
-    listed = classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
+    given = list(classes.values()) if isinstance(classes, Mapping) else list(classes)
+    listed = plain_labels(given, "classes", each="key")
     if not listed:
         raise ValueError("classes: expected at least one, got none")
     if isinstance(classes, Mapping):
         for key in classes:
             if not isinstance(key, str) or not key or key != key.strip() or key in commands:
                 raise ValueError(f"classes: expected a key to type that is not s, u or q, got {key!r}")
-        return dict(classes)
-    own = {str(label): label for label in listed}
-    if len(own) == len(listed) and all(0 < len(text) <= 2 for text in own) and not own.keys() & commands:
+        return dict(zip(map(composed, classes), listed, strict=True))
+    own = {composed(str(label)): label for label in listed}
+    can_be_typed = all(0 < len(text) <= 2 and text.isprintable() for text in own)
+    if len(own) == len(listed) and can_be_typed and not own.keys() & commands:
         return own
     return {str(number): label for number, label in enumerate(listed, 1)}
 
