@@ -72,6 +72,27 @@ class TestReasons:
         (reason,) = learner.ask(k=1).reasons
         assert set(reason) == {"rank", "picked_by", "value"}
 
+    @pytest.mark.parametrize("chunk", [None, 20])
+    def test_rows_that_are_no_distributions_have_no_predicted_class(self, chunk):
+        independent = np.random.default_rng(0).random((N, 3))
+        independent[7] = [0.25, 0.25, 0.5]  # a single one may look like one
+        learner = qr.ActiveLearner(
+            lambda rows: rows, independent, score=lambda p: p.mean(axis=1), chunk=chunk
+        )
+        batch = learner.ask()
+        assert "predicted" not in batch.explain()
+        assert all("predicted" not in reason for reason in batch.reasons)
+        learner.tell(batch, [0] * 10)
+        assert learner.history[-1].predictions is None
+        assert learner.history[-1].predicted_shares == {}
+        # Of a row that nobody can be asked about nothing is said.
+        independent[:] = [0.25, 0.25, 0.5]
+        independent[0] = 0.9
+        learner = qr.ActiveLearner(
+            lambda rows: rows, independent, score=lambda p: p.mean(axis=1), labels={0: 2}
+        )
+        assert [reason["predicted"] for reason in learner.ask().reasons] == [2] * 10
+
     def test_they_follow_their_items(self):
         learner = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, batch_size=4)
         batch = learner.ask()

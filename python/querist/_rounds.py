@@ -170,13 +170,13 @@ class Round(Batch):
         Time from the start of the campaign to the last answer, in seconds.
     uncertainty : float
         Mean entropy of the rows that could be asked, over ln c: from 0 to 1, of the model that picked;
-        NaN where the picks asked no model.
+        NaN where the picks asked no model, or one of those rows is no distribution.
     predicted_shares : mapping of label to float
         The share of each class among those predictions; empty for a function, whose classes have no names.
     predictions : (n,) unsigned integer array, or None
         The likeliest class of every row of the pool, as a column number, by the model that picked; for an
         answered row whose probabilities are not valid, the largest value of the type. On the newest round
-        only: None on older ones, and where the picks asked no model.
+        only: None on older ones, and where `uncertainty` is NaN.
 
     Examples
     --------

@@ -91,7 +91,8 @@ def scan(
             if scores is None:
                 scores = np.empty(n, part.dtype)
             scores[rows] = part
-    return Scan(scores, total / np.count_nonzero(available), predictions)
+    # Where a row that can be asked is no distribution, which a score function may take, nothing is predicted.
+    return Scan(scores, total / np.count_nonzero(available), None if math.isnan(total) else predictions)
 
 
 def _scored(proba: NDArray[Any], score: Score) -> NDArray[Any]:
