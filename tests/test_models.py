@@ -292,6 +292,11 @@ class TestCommittees:
         [
             (lambda _: MEMBERS[0], ValueError, r"lambda.*\(m, 60, c\).*got shape \(60, 4\)"),
             (lambda _: MEMBERS[:, :7], ValueError, r"lambda.*\(60, c\) \(or \(m, 60, c\)\).*\(5, 7, 4\)"),
+            (
+                [lambda _: MEMBERS[0, :, :1]] * 2,
+                ValueError,
+                r"model\[0\]: <lambda>: .*c >= 2 classes.*\(60, 1\)",
+            ),
             ([lambda _: MEMBERS] * 2, ValueError, r"model\[0\]: <lambda>: .*got \(5, 60, 4\)"),
             ([lambda _: MEMBERS[0], lambda _: MEMBERS[0, :, :3]], ValueError, r"model\[1\]: .*4 col.*got 3"),
         ],
@@ -299,6 +304,12 @@ class TestCommittees:
     def test_what_is_none_is_named(self, model, error, message):
         with pytest.raises(error, match=message):
             qr.ActiveLearner(model, X, labels=KNOWN, score="bald").ask()
+
+    def test_functions_of_one_column_are_named_for_any_score(self):
+        for score in ("margin", lambda members: members[0, :, 0]):
+            learner = qr.ActiveLearner([lambda _: MEMBERS[0, :, :1]] * 2, X, score=score)
+            with pytest.raises(ValueError, match=r"model\[0\]: <lambda>: .*c >= 2 classes, got ndarray"):
+                learner.ask()
 
     @pytest.mark.parametrize("score", ["bald", "vote_entropy", "consensus_margin"])
     @pytest.mark.parametrize(

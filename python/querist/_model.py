@@ -317,8 +317,10 @@ class Committee(CheckedModel):
     def members(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (m, n, c) probabilities, with 0 for the classes that a member has not seen."""
         parts: list[NDArray[Any]] = []
+        # A member may have seen one class alone, if the others have seen more.
+        least = 1 if self.classes is not None and len(self.classes) > 1 else 2
         for member in self._members:
-            part = as_array(member.proba(X, n, least=1), member.name)
+            part = as_array(member.proba(X, n, least=least), member.name)
             if part.ndim != 2:
                 raise ValueError(f"{member.name}: expected shape ({n}, c) of a member, got {part.shape}")
             if self.classes is None:
