@@ -23,7 +23,14 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    BayesianRidge,
+    LinearRegression,
+    LogisticRegression,
+    Perceptron,
+    Ridge,
+    RidgeClassifier,
+)
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
@@ -473,6 +480,105 @@ class TestCallables:
         assert len(net.seen) == 1
 
 
+def ballots(members, rows, classes):
+    """The class that each member predicts, as a column number."""
+    return np.stack([np.searchsorted(classes, member.predict(rows)) for member in members])
+
+
+class TestVotes:
+    """Members that have no probabilities, but may vote."""
+
+    @pytest.mark.parametrize("score", ["vote_entropy", "variation_ratio"])
+    def test_a_list_of_classifiers_that_only_decide(self, score):
+        models = [LinearSVC(), Perceptron(random_state=0), RidgeClassifier()]
+        learner = qr.ActiveLearner(models, X, labels=KNOWN, score=score, validation=(X, Y))
+        batch = learner.ask()
+        votes = ballots(models, X, ["cat", "cow", "dog"])
+        expected = getattr(qr, score)(votes)
+        assert len(set(expected)) > 1
+        assert batch.indices.tolist() == best(expected, KNOWN)
+        np.testing.assert_allclose(batch.scores, expected[batch.indices])
+        learner.tell(batch, Y[batch.indices])
+        assert learner.history[-1].predicted_shares["dog"] == pytest.approx(
+            np.mean([np.bincount(row, minlength=3).argmax() == 2 for row in votes.T])
+        )
+        learner.fit()
+        most = [np.bincount(row, minlength=3).argmax() for row in ballots(models, X, ["cat", "cow", "dog"]).T]
+        assert learner.history[-1].metrics["accuracy"] == np.mean(np.array(["cat", "cow", "dog"])[most] == Y)
+
+    def test_those_with_probabilities_vote_for_the_likeliest(self):
+        models = [GaussianNB(), LinearSVC(), make_pipeline(StandardScaler(), RidgeClassifier())]
+        batch = qr.ActiveLearner(models, X, labels=KNOWN, strategy="vote_entropy").ask()
+        expected = qr.vote_entropy(ballots(models, X, ["cat", "cow", "dog"]))
+        assert batch.indices.tolist() == best(expected, KNOWN)
+
+    def test_a_class_that_a_member_has_not_seen_keeps_its_column(self):
+        class Half(LinearSVC):
+            def fit(self, X, y):
+                some = y != "cow"
+                return super().fit(X[some], y[some])
+
+        models = [RidgeClassifier(), Half(), LinearSVC()]
+        batch = qr.ActiveLearner(models, X, labels=KNOWN, score="variation_ratio").ask()
+        expected = qr.variation_ratio(ballots(models, X, ["cat", "cow", "dog"]))
+        assert batch.indices.tolist() == best(expected, KNOWN)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            BaggingClassifier(LinearSVC(), 5, random_state=0),
+            VotingClassifier([("svm", LinearSVC()), ("ridge", RidgeClassifier()), ("bayes", GaussianNB())]),
+        ],
+    )
+    def test_an_ensemble(self, model):
+        batch = qr.ActiveLearner(model, X, labels=KNOWN, score="vote_entropy").ask()
+        expected = qr.vote_entropy(ballots(model.estimators_, X, range(3)))
+        assert batch.indices.tolist() == best(expected, KNOWN)
+
+    @pytest.mark.parametrize(
+        ("model", "score", "message"),
+        [
+            (LinearSVC(), "vote_entropy", r"LinearSVC\.predict: a score of a committee needs a list"),
+            (
+                [LinearSVC()] * 2,
+                "bald",
+                r'model\[0\]: .* the scores "vote_entropy" and "variation_ratio" only',
+            ),
+            ([Ridge(), Ridge()], "vote_entropy", "variance"),
+            (
+                BaggingClassifier(LinearSVC()),
+                "bald",
+                r'an ensemble of members .*"vote_entropy" and "variation',
+            ),
+            (VotingClassifier([("a", GaussianNB())]), "margin", r"VotingClassifier\.predict: a classifier"),
+            (StackingClassifier([("a", Perceptron())], GaussianNB(), cv=2), "bald", "an ensemble of members"),
+        ],
+    )
+    def test_what_has_no_votes_or_not_the_score_is_named(self, model, score, message):
+        with pytest.raises(TypeError, match=message):
+            qr.ActiveLearner(model, X, labels=KNOWN, score=score).ask()
+
+    @pytest.mark.parametrize(
+        ("decided", "message"),
+        [
+            (lambda rows: ["emu"] * len(rows), r"model\[1\]: .*one of its classes \['cat', .*got .*'emu'"),
+            (
+                lambda _: ["cat"],
+                r"model\[1\]: LinearSVC\.predict: expected a label for each of 60 rows, got",
+            ),
+        ],
+    )
+    def test_decisions_that_are_none_are_named(self, decided, message):
+        odd = LinearSVC()
+        odd.predict = decided
+        with pytest.raises(ValueError, match=message):
+            qr.ActiveLearner([LinearSVC(), odd], X, labels=KNOWN, score="vote_entropy").ask()
+
+    def test_nothing_voted_can_be_picked_by_gradients(self):
+        with pytest.raises(TypeError, match="a classifier without predict_proba"):
+            qr.ActiveLearner([LinearSVC()] * 2, X, score="vote_entropy", select="badge")
+
+
 class TestRegressors:
     @pytest.mark.parametrize(
         "model",
@@ -702,7 +808,7 @@ def test_a_classifier_that_only_decides_is_no_regressor():
     rounds = list(learner.run(lambda indices, _: names[indices], stop=qr.stop.MaxRounds(3)))
     assert rounds[-1].metrics["accuracy"] > 0.8
     with pytest.raises(TypeError, match=r"model\[1\]: LinearSVC.predict: a classifier without predict_proba"):
-        qr.ActiveLearner([GaussianNB(), LinearSVC()], X, strategy="core_set")
+        qr.ActiveLearner([GaussianNB(), LinearSVC()], X, strategy="badge")
 
 
 def test_a_classifier_without_a_base_is_one():

@@ -53,6 +53,16 @@ def test_votes_for_any_integer_count_and_missing_ones_do_not(name):
 
 
 @every_score
+@pytest.mark.parametrize("dtype", [str, bytes, object])
+def test_votes_by_name_are_told_how_to_be_numbers(name, dtype):
+    score, votes = getattr(qr, name), np.array([["cat", "cow"], ["cat", "dog"]]).astype(dtype)
+    with pytest.raises(TypeError, match="votes: expected an array of integers, got ") as raised:
+        score(votes)
+    _, advice = str(raised.value).split("number the classes: ")
+    assert (score(eval(advice, {"np": np, "votes": votes})) > 0).tolist() == [False, True]
+
+
+@every_score
 def test_votes_that_cannot_be_right_are_refused(name):
     score, drawn = getattr(qr, name), random_votes(5, 20)
     with pytest.raises(ValueError, match="member_axis"):

@@ -15,6 +15,8 @@ from querist._pool import row_count
 from querist._protocols import Model, Validation
 from querist._votes import ensemble_variance
 
+_VOTES_ONLY = 'without predict_proba has the scores "vote_entropy" and "variation_ratio" only'
+
 KINDS = {"U": "text", "S": "bytes", "O": "objects"}  # of labels in an array; all others are numbers
 
 
@@ -94,12 +96,18 @@ class CheckedModel:
                 raise
             if hasattr(self.model, "classes_"):
                 self.classes = label_array(self.model.classes_)
-            elif self.classifies:
+            elif self.classifies or self.only_decides:
                 self.classes = np.unique(y)
 
     def proba(self, X: Any, n: int, *, least: int = 2) -> Any:
         """Give the (n, c) probabilities of the n rows of `X`, or (m, n, c) if it has members."""
         self.check_proba()
+        return self.ballots(X, n, least=least)
+
+    def ballots(self, X: Any, n: int, *, least: int = 2) -> Any:
+        """Give what `proba` does; of a model that only decides, 1 for the class and 0 for the others."""
+        if self.only_decides:
+            return _votes_of(self.model, X, n, self.name, cast(Any, self.classes))
         proba = self.model.predict_proba(X) if self.classifies else self.model(X)
         proba = _checked(proba, n, self.name, members=True, least=least)
         if self.classes is not None and np.shape(proba)[-1] != len(self.classes):
@@ -109,10 +117,17 @@ class CheckedModel:
             )
         return proba
 
-    def members(self, X: Any, n: int) -> NDArray[Any]:
-        """Give the (m, n, c) probabilities of the members of an ensemble, columns as in `classes`."""
-        ensemble = self._ensemble(X, "predict_proba") if self.classifies else []
+    def members(self, X: Any, n: int, *, votes: bool = False) -> NDArray[Any]:
+        """Give the (m, n, c) probabilities of the members of an ensemble, columns as in `classes`.
+
+        With `votes`, members that only decide have their `ballots` instead.
+        """
+        ensemble = [] if self.regresses else self._ensemble(X, _gives_votes)
+        if not (votes or all(_gives_proba(member) for member, _ in ensemble)):
+            raise TypeError(f"{self.name}: an ensemble of members {_VOTES_ONLY}")
         if not ensemble:
+            if self.only_decides:
+                raise TypeError(self._no_members())
             proba = as_array(self.proba(X, n), self.name)
             if proba.ndim == 2 and self.classifies:
                 raise TypeError(self._no_members())
@@ -127,7 +142,10 @@ class CheckedModel:
         parts = []
         for at, (member, rows) in enumerate(ensemble):
             name = f"{self.name}: member {at}"
-            part = as_array(_checked(member.predict_proba(rows), n, name, members=False, least=1), name)
+            if _gives_proba(member):
+                part = as_array(_checked(member.predict_proba(rows), n, name, members=False, least=1), name)
+            else:
+                part = _votes_of(member, rows, n, name, label_array(member.classes_))
             parts.append(aligned(part, places[at], len(classes), name))
         return np.stack(parts)
 
@@ -135,16 +153,23 @@ class CheckedModel:
         """Raise if this has no probabilities."""
         if self.only_decides:
             raise TypeError(
-                f"{self.name}: a classifier without predict_proba has no score; wrap it in "
+                f"{self.name}: a classifier {_VOTES_ONLY}, in a list of several; for others wrap it in "
                 "sklearn.calibration.CalibratedClassifierCV, whose folds need a few labels of each class: "
                 'warm_at={"per_class": 3} waits for them'
             )
         if self.regresses:
             raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
 
+    def check_votes(self) -> None:
+        """Raise if this is a regressor, which does not vote."""
+        if not self.only_decides:
+            self.check_proba()
+
     def check_members(self) -> None:
         """Raise if this is known never to have members; what a function gives is known when it is called."""
-        if self.classifies and not (_may_have_members(self.model) or _ends_in_another(self.model)):
+        if (self.classifies or self.only_decides) and not (
+            _may_have_members(self.model) or _ends_in_another(self.model)
+        ):
             raise TypeError(self._no_members())
 
     def check_variance(self) -> None:
@@ -157,7 +182,7 @@ class CheckedModel:
     def variance(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (n,) predictive variances of a regressor, or those between the members of an ensemble."""
         self.check_variance()
-        if ensemble := self._ensemble(X, "predict"):
+        if ensemble := self._ensemble(X, _gives_values):
             values = [
                 _column(member.predict(rows), n, f"{self.name}: member {at}")
                 for at, (member, rows) in enumerate(ensemble)
@@ -189,28 +214,19 @@ class CheckedModel:
         return {name: _metric(name, value) for name, value in metrics.items()}
 
     def _accuracy(self, X: Any, truth: NDArray[Any]) -> float:
-        if self.only_decides:
-            labels = self._decisions(X, len(truth))
-            _check_kind(truth, labels)
-            return float(np.mean(labels == truth))
-        proba = consensus(as_array(self.proba(X, len(truth)), self.name))
+        proba = consensus(as_array(self.ballots(X, len(truth)), self.name))
         # What is called may have no classes: its columns are taken for the labels 0, 1, 2, ...
         classes = np.arange(proba.shape[1]) if self.classes is None else self.classes
         _check_kind(truth, classes)
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
 
-    def _decisions(self, X: Any, n: int) -> NDArray[Any]:
-        """Give the labels that a classifier predicts, (n,)."""
-        return label_array(self.model.predict(X)).reshape(n)
+    def _ensemble(self, X: Any, serves: Callable[[Any], bool]) -> list[tuple[Any, Any]]:
+        """Give the fitted members of a forest or of bagging, each with its columns of `X`.
 
-    def _ensemble(self, X: Any, method: str) -> list[tuple[Any, Any]]:
-        """Give the fitted members of a forest or of bagging, each with its columns of `X`; or nothing."""
+        Or nothing, unless each serves.
+        """
         members = getattr(self.model, "estimators_", None)
-        if not (
-            members is not None
-            and _may_have_members(self.model)
-            and all(hasattr(member, method) for member in members)
-        ):
+        if not (members is not None and _may_have_members(self.model) and all(map(serves, members))):
             return []
         # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
         rows = np.asarray(X) if hasattr(X, "columns") else X
@@ -249,6 +265,30 @@ def _is_classifier(model: Any) -> bool:
         return bool(model.__sklearn_tags__().estimator_type == "classifier")
     except AttributeError:  # none of scikit-learn's, or one of its kind without its BaseEstimator
         return any(base.__name__ == "ClassifierMixin" for base in type(model).__mro__)
+
+
+def _gives_proba(model: Any) -> bool:
+    return hasattr(model, "predict_proba")
+
+
+def _gives_values(model: Any) -> bool:
+    return hasattr(model, "predict")
+
+
+def _gives_votes(model: Any) -> bool:
+    return _gives_proba(model) or (hasattr(model, "classes_") and _is_classifier(model))
+
+
+def _votes_of(model: Any, X: Any, n: int, name: str, classes: NDArray[Any]) -> NDArray[np.float64]:
+    """Give a row of 1 for the class that the model predicts and 0 for the others."""
+    decided = label_array(model.predict(X))
+    if decided.size != n:
+        raise ValueError(f"{name}: expected a label for each of {n} rows, got shape {decided.shape}")
+    votes = np.asarray(decided.reshape(n, 1) == classes)
+    if not (known := votes.any(axis=1)).all():
+        label = decided.reshape(n)[known.argmin()]
+        raise ValueError(f"{name}: expected one of its classes {classes.tolist()}, got {label!r}")
+    return votes.astype(np.float64)
 
 
 def _r2(truth: NDArray[np.float64], values: NDArray[np.float64]) -> float:
@@ -292,11 +332,7 @@ class Committee(CheckedModel):
         self.model = models
         self.name = "model"
         self.regresses = self._members[0].regresses
-        self.only_decides = all(member.only_decides for member in self._members)
-        if not self.only_decides:
-            for member in self._members:
-                if member.only_decides:
-                    member.check_proba()
+        self.only_decides = any(member.only_decides for member in self._members)
         self.classifies = not self.regresses
         self.trainable = any(member.trainable for member in self._members)
         self.classes = None
@@ -314,13 +350,19 @@ class Committee(CheckedModel):
         """Give the probabilities of all members, (m, n, c)."""
         return self.members(X, n)
 
-    def members(self, X: Any, n: int) -> NDArray[Any]:
-        """Give the (m, n, c) probabilities, with 0 for the classes that a member has not seen."""
+    def members(self, X: Any, n: int, *, votes: bool = False) -> NDArray[Any]:
+        """Give the (m, n, c) probabilities, or ballots."""
+        if not votes:
+            self.check_proba()
+        return self.ballots(X, n)
+
+    def ballots(self, X: Any, n: int, *, least: int = 2) -> NDArray[Any]:
+        """Give those of all members, (m, n, c), with 0 for the classes that a member has not seen."""
         parts: list[NDArray[Any]] = []
         # A member may have seen one class alone, if the others have seen more.
         least = 1 if self.classes is not None and len(self.classes) > 1 else 2
         for member in self._members:
-            part = as_array(member.proba(X, n, least=least), member.name)
+            part = as_array(member.ballots(X, n, least=least), member.name)
             if part.ndim != 2:
                 raise ValueError(f"{member.name}: expected shape ({n}, c) of a member, got {part.shape}")
             if self.classes is None:
@@ -338,12 +380,10 @@ class Committee(CheckedModel):
         for member in self._members:
             member.check_proba()
 
-    def _decisions(self, X: Any, n: int) -> NDArray[Any]:
-        """Give what most members decide, (n,)."""
-        each = np.stack([member._decisions(X, n) for member in self._members])
-        labels, places = np.unique(each, return_inverse=True)
-        counts = [(places.reshape(each.shape) == at).sum(axis=0) for at in range(len(labels))]
-        return cast("NDArray[Any]", labels[np.argmax(counts, axis=0)])
+    def check_votes(self) -> None:
+        """Raise if the members are regressors."""
+        for member in self._members:
+            member.check_votes()
 
     def check_members(self) -> None:
         """Raise unless there are several."""

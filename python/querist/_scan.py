@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -18,14 +19,14 @@ from querist._scores import scores as scores_of
 from querist._votes import votes
 
 OF_ROWS = {"margin", "entropy", "least_confidence", "gini"}
+OF_VOTES = ("vote_entropy", "variation_ratio")
 OF_COMMITTEES = (
     "bald",
     "max_disagreement",
     "consensus_entropy",
     "consensus_margin",
     "consensus_least_confidence",
-    "vote_entropy",
-    "variation_ratio",
+    *OF_VOTES,
 )
 SCORES = ("random", *sorted(OF_ROWS), *OF_COMMITTEES, "variance")
 
@@ -65,7 +66,7 @@ def scan(
             part: NDArray[Any] | None = model.variance(X, size)
             total = math.nan
         else:
-            asked = model.members if score in OF_COMMITTEES else model.proba
+            asked = partial(model.members, votes=score in OF_VOTES) if score in OF_COMMITTEES else model.proba
             proba = as_array(asked(X, size), model.name)
             mean = consensus(proba)
             if keep is not None:

@@ -15,7 +15,7 @@ from querist._model import CheckedModel
 from querist._picks import Picks
 from querist._protocols import Score
 from querist._quota import Groups, Limits
-from querist._scan import OF_COMMITTEES, OF_ROWS, check_score
+from querist._scan import OF_COMMITTEES, OF_ROWS, OF_VOTES, check_score
 from querist._scores import entropy
 
 if TYPE_CHECKING:
@@ -135,7 +135,11 @@ class Recipe:
         """Raise if it asks for what the model, the features or its own score will never give."""
         if self.score == "variance":
             model.check_variance()
-        elif self.score is not None or self.select == "badge":
+        elif self.score in OF_VOTES:
+            model.check_votes()
+        elif self.score is not None:
+            model.check_proba()
+        if self.select == "badge":
             model.check_proba()
         if self.score in OF_COMMITTEES:
             model.check_members()

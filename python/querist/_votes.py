@@ -62,7 +62,7 @@ def vote_entropy(
     Raises
     ------
     TypeError
-        If `votes` does not hold integers.
+        If `votes` does not hold integers: classes by name are to be numbered, as the error says.
     ValueError
         If `votes` is not two-dimensional or looks transposed (then say `member_axis`), a vote is no class, a
         row has no vote, or the weights do not fit.
@@ -87,7 +87,14 @@ def vote_entropy(
     outs = None if out is None else [out]
     limits = n_threads, deadline
     return _core.vote_scores(
-        votes, ["vote_entropy"], member_axis, n_classes, missing, member_weights(weights), outs, *limits
+        _numbered(votes),
+        ["vote_entropy"],
+        member_axis,
+        n_classes,
+        missing,
+        member_weights(weights),
+        outs,
+        *limits,
     )[0]
 
 
@@ -144,7 +151,14 @@ def variation_ratio(
     outs = None if out is None else [out]
     limits = n_threads, deadline
     return _core.vote_scores(
-        votes, ["variation_ratio"], member_axis, n_classes, missing, member_weights(weights), outs, *limits
+        _numbered(votes),
+        ["variation_ratio"],
+        member_axis,
+        n_classes,
+        missing,
+        member_weights(weights),
+        outs,
+        *limits,
     )[0]
 
 
@@ -260,3 +274,14 @@ def ensemble_variance(
     if array.dtype.kind in "biu":
         array = array.astype(np.float64)
     return _core.ensemble_variance(array, member_axis, member_weights(weights), out, n_threads, deadline)
+
+
+def _numbered(votes: ArrayLike) -> NDArray[Any]:
+    """Give the votes as an array, or raise where they are names."""
+    array = as_array(votes, "votes", "an array of integers")
+    if array.dtype.kind in "USO":
+        raise TypeError(
+            f"votes: expected an array of integers, got {array.dtype}; number the classes: "
+            "np.unique(votes, return_inverse=True)[1].reshape(votes.shape)"
+        )
+    return array
