@@ -14,6 +14,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
+    BaggingRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     RandomForestClassifier,
@@ -37,7 +38,7 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -215,6 +216,19 @@ class TestCommittees:
         learner = qr.ActiveLearner(lambda _: MEMBERS, X, score=qr.bald)
         assert learner.ask().indices.tolist() == best(qr.bald(MEMBERS), [])
 
+    @pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, scipy.sparse.csr_array])
+    @pytest.mark.parametrize("steps", [[], [MaxAbsScaler()], [FunctionTransformer(accept_sparse=True)] * 2])
+    def test_so_is_one_at_the_end_of_a_pipeline(self, steps, kind):
+        forest = RandomForestClassifier(20, max_depth=2, random_state=0)
+        model = make_pipeline(*steps, make_pipeline(MaxAbsScaler(), forest))
+        pool = kind(X - X.min(axis=0))
+        batch = qr.ActiveLearner(model, pool, labels=KNOWN, score="bald").ask()
+        rows = pool
+        for step in [*(step for _, step in model.steps[:-1]), model[-1][0]]:
+            rows = step.transform(rows)
+        proba = np.stack([tree.predict_proba(getattr(rows, "values", rows)) for tree in forest])
+        assert batch.indices.tolist() == best(qr.bald(proba), KNOWN)
+
     @pytest.mark.parametrize("frame", [False, True])
     def test_a_forest_is_one(self, frame):
         pandas = pytest.importorskip("pandas")
@@ -323,7 +337,11 @@ class TestCommittees:
         ("model", "error", "message"),
         [
             (GaussianNB(), TypeError, "GaussianNB.predict_proba: a score of a committee needs a list"),
-            (make_pipeline(GaussianNB()), TypeError, "Pipeline.predict_proba: a score of a committee"),
+            (
+                make_pipeline(GaussianNB()),
+                TypeError,
+                "Pipeline.predict_proba: a score .* got GaussianNB",
+            ),
             ([GaussianNB()], ValueError, r"model: expected several models in the list, as model\[0\]: Gauss"),
             ([RandomForestClassifier()], ValueError, "pass an ensemble without a list"),
         ],
@@ -528,11 +546,13 @@ class TestVotes:
         [
             BaggingClassifier(LinearSVC(), 5, random_state=0),
             VotingClassifier([("svm", LinearSVC()), ("ridge", RidgeClassifier()), ("bayes", GaussianNB())]),
+            make_pipeline(FunctionTransformer(), BaggingClassifier(LinearSVC(), 5, random_state=0)),
         ],
     )
     def test_an_ensemble(self, model):
         batch = qr.ActiveLearner(model, X, labels=KNOWN, score="vote_entropy").ask()
-        expected = qr.vote_entropy(ballots(model.estimators_, X, range(3)))
+        members = (model[-1] if hasattr(model, "steps") else model).estimators_
+        expected = qr.vote_entropy(ballots(members, X, range(3)))
         assert batch.indices.tolist() == best(expected, KNOWN)
 
     @pytest.mark.parametrize(
@@ -603,6 +623,47 @@ class TestRegressors:
         assert first.metrics["r2"] == pytest.approx(forest.score(X, Z))
         assert first.predictions is None
         assert np.isnan(first.uncertainty)
+
+    def test_the_variance_of_a_forest_in_a_pipeline(self):
+        model = make_pipeline(StandardScaler(), RandomForestRegressor(10, random_state=0))
+        batch = qr.ActiveLearner(model, X, labels=SOME, score="variance").ask()
+        rows = model[0].transform(X)
+        expected = qr.ensemble_variance(np.stack([tree.predict(rows) for tree in model[-1]]))
+        assert batch.indices.tolist() == best(expected, SOME)
+
+    @pytest.mark.parametrize(
+        ("model", "better"),
+        [
+            (Ridge(), BaggingRegressor(Ridge(), random_state=0)),
+            (Ridge(), [Ridge(), LinearRegression()]),
+            (
+                make_pipeline(StandardScaler(), Ridge()),
+                BaggingRegressor(make_pipeline(StandardScaler(), Ridge())),
+            ),
+            (GradientBoostingRegressor(), BaggingRegressor(GradientBoostingRegressor(n_estimators=3), 3)),
+        ],
+    )
+    def test_one_without_a_variance_is_told_how_to_have_some(self, model, better):
+        for score in ("margin", "variance"):
+            with pytest.raises(
+                TypeError, match=r'"variance".* wrap it in sklearn\.ensemble\.BaggingRegressor or pass a list'
+            ):
+                qr.ActiveLearner(model, X, score=score)
+        assert np.isfinite(qr.ActiveLearner(better, X, labels=SOME, score="variance").ask().scores).all()
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            BayesianRidge(),
+            RandomForestRegressor(10),
+            make_pipeline(StandardScaler(), BayesianRidge()),
+            [Ridge(), LinearRegression()],
+        ],
+    )
+    def test_one_with_a_variance_is_told_how_to_ask_for_it(self, model):
+        with pytest.raises(TypeError, match=r'the score "variance" only; pass score="variance"$'):
+            qr.ActiveLearner(model, X)
+        assert np.isfinite(qr.ActiveLearner(model, X, labels=SOME, score="variance").ask().scores).all()
 
     @pytest.mark.parametrize(
         "model", [RandomForestRegressor(70, random_state=0), [Ridge(alpha=a) for a in range(1, 71)]]

@@ -61,7 +61,8 @@ class ActiveLearner:
     ----------
     model : object with fit and predict_proba, list of those, regressor, or callable
         Fitted in place on all labels in hand. A list is a committee; so is a forest or a bagging ensemble
-        where the score is one of a committee. Classifiers without predict_proba are voters, for the scores
+        where the score is one of a committee, also as the last step of a pipeline.
+        Classifiers without predict_proba are voters, for the scores
         "vote_entropy" and "variation_ratio" of a list or an ensemble of them.
         A callable from `X` to (n, c) probabilities is fitted if it has
         a `fit` too, as a net may have, and a plain function never is. Either way probabilities may be (m, n,

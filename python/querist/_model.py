@@ -16,6 +16,10 @@ from querist._protocols import Model, Validation
 from querist._votes import ensemble_variance
 
 _VOTES_ONLY = 'without predict_proba has the scores "vote_entropy" and "variation_ratio" only'
+_VARIANCE_NEEDS = (
+    "needs a regressor that takes return_std=True, a forest, or several regressors: wrap it in "
+    'sklearn.ensemble.BaggingRegressor or pass a list of some, with score="variance"'
+)
 
 KINDS = {"U": "text", "S": "bytes", "O": "objects"}  # of labels in an array; all others are numbers
 
@@ -158,7 +162,10 @@ class CheckedModel:
                 'warm_at={"per_class": 3} waits for them'
             )
         if self.regresses:
-            raise TypeError(f'{self.name}: a model without predict_proba has the score "variance" only')
+            advice = '; pass score="variance"' if self._may_have_variance() else f", which {_VARIANCE_NEEDS}"
+            raise TypeError(
+                f'{self.name}: a model without predict_proba has the score "variance" only{advice}'
+            )
 
     def check_votes(self) -> None:
         """Raise if this is a regressor, which does not vote."""
@@ -167,17 +174,15 @@ class CheckedModel:
 
     def check_members(self) -> None:
         """Raise if this is known never to have members; what a function gives is known when it is called."""
-        if (self.classifies or self.only_decides) and not (
-            _may_have_members(self.model) or _ends_in_another(self.model)
-        ):
+        if (self.classifies or self.only_decides) and not _may_have_members(_last_step(self.model)):
             raise TypeError(self._no_members())
 
     def check_variance(self) -> None:
         """Raise if this is known never to have a variance."""
         if not self.regresses:
             raise TypeError(f'{self.name}: the score "variance" is for regressors, with fit and predict')
-        if not (_may_have_members(self.model) or _may_take(self.model.predict, "return_std")):
-            raise TypeError(self._no_variance())
+        if not self._may_have_variance():
+            raise TypeError(f'{self.name}: the score "variance" {_VARIANCE_NEEDS}')
 
     def variance(self, X: Any, n: int) -> NDArray[Any]:
         """Give the (n,) predictive variances of a regressor, or those between the members of an ensemble."""
@@ -191,7 +196,7 @@ class CheckedModel:
         try:
             _, deviation = self.model.predict(X, return_std=True)
         except TypeError as error:
-            raise TypeError(f"{self._no_variance()}: {error}") from error
+            raise TypeError(f'{self.name}: the score "variance" {_VARIANCE_NEEDS}: {error}') from error
         return _column(deviation, n, f"{self.name}(return_std=True)") ** 2
 
     def values(self, X: Any, n: int) -> NDArray[Any]:
@@ -221,16 +226,18 @@ class CheckedModel:
         return float(np.mean(classes[proba.argmax(axis=1)] == truth))
 
     def _ensemble(self, X: Any, serves: Callable[[Any], bool]) -> list[tuple[Any, Any]]:
-        """Give the fitted members of a forest or of bagging, each with its columns of `X`.
+        """Give the fitted members of a forest or of bagging, and what each sees of `X`.
 
-        Or nothing, unless each serves.
+        Either may be the last step of a pipeline. Nothing, unless each member serves.
         """
-        members = getattr(self.model, "estimators_", None)
-        if not (members is not None and _may_have_members(self.model) and all(map(serves, members))):
+        last = _last_step(self.model)
+        members = getattr(last, "estimators_", None)
+        if not (members is not None and _may_have_members(last) and all(map(serves, members))):
             return []
+        rows = _before_last_step(self.model, X)
         # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
-        rows = np.asarray(X) if hasattr(X, "columns") else X
-        columns = getattr(self.model, "estimators_features_", None)
+        rows = np.asarray(rows) if hasattr(rows, "columns") else rows
+        columns = getattr(last, "estimators_features_", None)
         if columns is None:
             return [(member, rows) for member in members]
         return [(member, rows[:, seen]) for member, seen in zip(members, columns, strict=True)]
@@ -246,17 +253,16 @@ class CheckedModel:
         raise TypeError(f"{self._no_members()}, whose members tell other classes apart: {seen[0]}")
 
     def _no_members(self) -> str:
+        got = type(_last_step(self.model)).__name__
         return (
             f"{self.name}: a score of a committee needs a list of models, (m, n, c) probabilities of m "
             "members from predict_proba or from a function of X in its place, or a forest or a bagging "
-            f"ensemble in which each member tells all classes apart, got {type(self.model).__name__}"
+            f"ensemble in which each member tells all classes apart, got {got}"
         )
 
-    def _no_variance(self) -> str:
-        return (
-            f'{self.name}: the score "variance" needs a regressor that takes return_std=True, a forest or a '
-            "list of regressors"
-        )
+    def _may_have_variance(self) -> bool:
+        last = _last_step(self.model)
+        return _may_have_members(last) or _may_take(last.predict, "return_std")
 
 
 def _is_classifier(model: Any) -> bool:
@@ -309,10 +315,19 @@ def _may_have_members(model: Any) -> bool:
     return any("estimator" in name for name in model.get_params(deep=False))
 
 
-def _ends_in_another(model: Any) -> bool:
-    """Tell a pipeline whose last step is none of scikit-learn's own, and may have members."""
-    steps: Any = getattr(model, "steps", None)
-    return bool(steps) and type(steps[-1][1]).__module__.partition(".")[0] != "sklearn"
+def _last_step(model: Any) -> Any:
+    """Give the last step of a pipeline, or of one within; of anything else the model itself."""
+    while hasattr(model, "named_steps"):
+        model = model.steps[-1][1]
+    return model
+
+
+def _before_last_step(model: Any, X: Any) -> Any:
+    """Give the rows as the last step of a pipeline sees them."""
+    while hasattr(model, "named_steps"):
+        X = model[:-1].transform(X) if len(model.steps) > 1 else X
+        model = model.steps[-1][1]
+    return X
 
 
 def _may_take(function: Callable[..., Any], keyword: str) -> bool:
@@ -377,6 +392,9 @@ class Committee(CheckedModel):
 
     def check_proba(self) -> None:
         """Raise if a member has no probabilities."""
+        if self.regresses:
+            self.check_members()
+            raise TypeError('model: regressors have the score "variance" only; pass score="variance"')
         for member in self._members:
             member.check_proba()
 
