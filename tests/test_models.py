@@ -775,6 +775,14 @@ class TestChunks:
             qr.ActiveLearner(lambda X: X, proba, chunk=20).ask()
         assert len(qr.ActiveLearner(lambda X: X, proba, chunk=20, labels={47: 0}).ask()) == 10
 
+    @pytest.mark.parametrize("kind", ["table", "record_batch"])
+    def test_arrow_tables_have_no_rows_to_take(self, kind):
+        arrow = pytest.importorskip("pyarrow")
+        table = getattr(arrow, kind)({"a": X[:, 0], "b": X[:, 1]})
+        for pool in (table, lambda: [table]):
+            with pytest.raises(TypeError, match=r"X: expected rows .*got a pyarrow .*; pass \.to_pandas\(\)"):
+                qr.ActiveLearner(GaussianNB(), pool)
+
     def test_chunks_must_stay_as_many_as_they_were(self):
         sizes = iter([60, 50])
         pool = lambda: [np.full((next(sizes), 2), 0.5)]  # noqa: E731

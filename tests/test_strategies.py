@@ -10,9 +10,11 @@ import querist as qr
 from querist._strategies import PRESETS, SELECTIONS
 from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import OneHotEncoder
 
 N = 50
 RNG = np.random.default_rng(0)
@@ -219,7 +221,9 @@ class TestFeatures:
 
     def test_a_frame_of_text_is_named(self):
         pool = pd.DataFrame({"text": ["a"] * N})
-        with pytest.raises(ValueError, match=r"got DataFrame of object of shape \(50, 1\); .*embed=X.astype"):
+        with pytest.raises(
+            ValueError, match=r"got DataFrame of object of shape \(50, 1\); fit a preprocessor"
+        ):
             qr.ActiveLearner(proba, pool, strategy="core_set")
 
     @pytest.mark.parametrize("chunk", [None, 20])
@@ -276,6 +280,18 @@ class TestFeatures:
             qr.ActiveLearner(proba, pool, strategy="core_set")
         advised = eval(str(raised.value).rpartition("pass embed=")[2], {"np": np, "X": pool})
         assert len(qr.ActiveLearner(proba, pool, strategy="core_set", embed=advised).ask()) == 10
+
+    @pytest.mark.parametrize("strategy", ["core_set", "badge"])
+    @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+    def test_columns_that_are_no_numbers_need_a_preprocessor(self, strategy, kind):
+        pool = kind({"size": X[:, 0], "site": np.repeat(["a", "b"], N // 2)})
+        with pytest.raises(
+            ValueError, match=r"makes numbers of all columns, prep\.fit\(X\), and pass"
+        ) as raised:
+            qr.ActiveLearner(proba, pool, strategy=strategy)
+        prep = ColumnTransformer([("site", OneHotEncoder(), [1])], remainder="passthrough").fit(pool)
+        advised = eval(str(raised.value).rpartition("pass embed=")[2], {"prep": prep})
+        assert len(qr.ActiveLearner(proba, pool, strategy=strategy, embed=advised).ask()) == 10
 
     def test_of_a_function_it_is_known_at_the_first_ask(self):
         learner = qr.ActiveLearner(proba, ["a text"] * N, strategy=lambda context: context.pick("core_set"))

@@ -107,13 +107,32 @@ def _are_numbers(X: Any) -> bool:
 
 def _no_features(X: Any) -> str:
     """Say what was expected where `X` is not features by itself."""
-    named = type(X).__name__
-    floats = "lambda rows: np.asarray(rows, float)" if callable(X) else "np.asarray(X, float)"
+    named, numbers = type(X).__name__, "if it holds numbers, pass embed="
+    advice = (
+        f"{numbers}lambda rows: np.asarray(rows, float)" if callable(X) else f"{numbers}np.asarray(X, float)"
+    )
     if hasattr(X, "dtype") or hasattr(X, "columns"):
         matrix = X if is_sparse(X) else np.asarray(X)
         named = f"{named} of {matrix.dtype} of shape {matrix.shape}"
-        floats = "X.astype(float)" if len(matrix.shape) == 2 else "np.reshape(X, (len(X), -1)).astype(float)"
+        if len(matrix.shape) != 2:
+            advice = f"{numbers}np.reshape(X, (len(X), -1)).astype(float)"
+        elif is_sparse(X) or _converts(matrix[:1]):
+            advice = f"{numbers}X.astype(float)"
+        else:
+            advice = (
+                "fit a preprocessor to the pool that makes numbers of all columns, prep.fit(X), and pass "
+                "embed=lambda rows: prep.transform(rows)"
+            )
     return (
         "embed: expected features, (n, d) or a function of X, as X is not a matrix of numbers, got "
-        f"{named}; if it holds numbers, pass embed={floats}"
+        f"{named}; {advice}"
     )
+
+
+def _converts(row: NDArray[Any]) -> bool:
+    """Tell whether objects are numbers."""
+    try:
+        row.astype(float)
+    except (TypeError, ValueError):
+        return False
+    return True

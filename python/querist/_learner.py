@@ -102,7 +102,8 @@ class ActiveLearner:
     embed : (n, d) array or callable, optional
         The features that diversity and density use, or a function from rows of `X` to them, called anew for
         each batch that needs them. By default `X` itself, if it is a matrix or data frame of numbers, sparse
-        or not; what are no floats are copied to such once.
+        or not; what are no floats are copied to such once. The model never sees these features. One that is
+        to learn from embeddings is given them as `X`, and texts or images are looked up by index.
     epsilon : float, default 0.0
         The share of each batch that is picked at random; of a fraction of an item, that is its chance.
     cold : {"random", "diverse"}, default "random"

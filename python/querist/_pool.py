@@ -103,6 +103,9 @@ def _checked_chunks(chunks: Any) -> Iterable[Any]:
 
 def row_count(X: Any) -> int:
     """Give the number of rows, or raise a TypeError if it cannot be told."""
+    if hasattr(X, "num_columns"):  # of arrow, whose brackets look for columns
+        kind = type(X).__name__
+        raise TypeError(f"X: expected rows that can be taken, got a pyarrow {kind}; pass .to_pandas() of it")
     shape = getattr(X, "shape", None)
     if shape:  # before len, which a sparse matrix does not have
         return int(shape[0])
