@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 
 import numpy as np
@@ -10,13 +11,24 @@ import pytest
 import querist as qr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from querist import _reasons
+from querist import _event_text, _reasons
 from sklearn.naive_bayes import GaussianNB
 
 N = 60
 X = np.random.default_rng(0).normal(size=(N, 3)) + np.repeat([[0.0], [2.0], [4.0]], 20, axis=0)
 Y = np.repeat(["cat", "cow", "dog"], 20)
 KNOWN = {0: "cat", 1: "cat", 20: "cow", 21: "cow", 40: "dog", 41: "dog"}
+
+
+class OfPairs:
+    """A model whose labels are tuples."""
+
+    def fit(self, X, y):
+        self.classes_ = sorted(set(y.tolist()))
+        self.model = GaussianNB().fit(X, [self.classes_.index(label) for label in y.tolist()])
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(X)
 
 
 def distance(a, b):
@@ -48,7 +60,7 @@ class TestReasons:
         value = first["entropy"] * first["density"] * first["nearest_labeled"]
         assert first["value"] == pytest.approx(value, rel=1e-6)
 
-    @pytest.mark.parametrize("name", ["rank", "value", "predicted", "picked_by", "density"])
+    @pytest.mark.parametrize("name", ["rank", "value", "predicted", "runner_up", "picked_by", "density"])
     def test_a_score_of_ones_own_has_any_name(self, name, tmp_path):
         def score(proba):
             return qr.gini(proba)
@@ -92,6 +104,72 @@ class TestReasons:
             lambda rows: rows, independent, score=lambda p: p.mean(axis=1), labels={0: 2}
         )
         assert [reason["predicted"] for reason in learner.ask().reasons] == [2] * 10
+
+    def test_a_margin_is_between_two_classes(self):
+        model = GaussianNB()
+        batch = qr.ActiveLearner(model, X, labels=KNOWN, batch_size=4, epsilon=0.5).ask()
+        for row, reason in zip(batch.indices, batch.reasons, strict=True):
+            proba = model.predict_proba(X[[row]])[0]
+            first, second = np.argsort(-proba)[:2]
+            assert (reason["predicted"], reason["runner_up"]) == tuple(model.classes_[[first, second]])
+            assert reason["predicted_share"] == pytest.approx(proba[first], rel=1e-12)
+            assert reason["runner_up_share"] == pytest.approx(proba[second], rel=1e-12)
+        first = batch.reasons[0]
+        words = f"predicted {first['predicted']!r} ({first['predicted_share']:.4g}) against "
+        assert f"{words}{first['runner_up']!r} ({first['runner_up_share']:.4g}), " in batch.explain()
+        # Of members it is their mean; where two are as likely, the first is predicted.
+        learner = qr.ActiveLearner([lambda rows: rows, lambda rows: 1 - rows], np.array([[0.25, 0.75]]))
+        [reason] = learner.ask().reasons
+        assert {name: reason[name] for name in reason if name.startswith(("predicted", "runner"))} == {
+            "predicted": 0,
+            "predicted_share": 0.5,
+            "runner_up": 1,
+            "runner_up_share": 0.5,
+        }
+
+    @pytest.mark.parametrize("options", [{"score": "entropy"}, {"chunk": 25}])
+    def test_of_other_scores_and_of_chunks_only_the_likeliest_is_known(self, options):
+        batch = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, batch_size=4, **options).ask()
+        assert "predicted" in batch.reasons[0]
+        assert not {"predicted_share", "runner_up", "runner_up_share"} & set(batch.reasons[0])
+
+    def test_a_journal_keeps_the_runner_up_with_its_type(self, tmp_path):
+        known = {row: (label, 1) for row, label in KNOWN.items()}
+        with qr.ActiveLearner(OfPairs(), X, labels=known, journal=tmp_path / "run.db") as learner:
+            batch = learner.ask()
+        with qr.ActiveLearner.resume(OfPairs(), X, journal=tmp_path / "run.db") as learner:
+            assert learner.ask().reasons == batch.reasons
+        assert batch.reasons[0]["runner_up"] in set(known.values())
+
+    def test_reasons_of_older_journals_still_read(self):
+        older = {"rank": 1, "picked_by": "top_k", "value": 0.5, "margin": 0.5, "predicted": "cat"}
+        assert _event_text._reason_of(older) == older
+        assert (
+            _reasons.explained(np.array([7]), [older])
+            == "1. row 7: margin 0.5, predicted 'cat'; picked by top_k"
+        )
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({}, "top_k"),
+            ({"density": "knn_density"}, "top_k, weighted score "),
+            ({"strategy": "core_set"}, "k_center, distance "),
+            ({"select": "k_center"}, "k_center, value "),  # a distance, weighted by the score
+            ({"strategy": "k_means_pp"}, "k_means_pp, squared distance "),
+            ({"strategy": "badge"}, "badge, squared distance of gradients "),
+            ({"strategy": "max_herding"}, "max_herding, gain "),
+            ({"strategy": "facility_location"}, "facility_location, gain "),
+            ({"strategy": "mmr"}, "mmr, value "),
+            ({"strategy": "random"}, "random"),
+            ({"cold": "diverse", "labels": None}, "the cold start (diverse), distance inf"),
+        ],
+    )
+    def test_what_a_method_gives_has_its_name(self, options, words):
+        line = (
+            qr.ActiveLearner(GaussianNB(), X, **({"labels": KNOWN} | options)).ask().explain().splitlines()[0]
+        )
+        assert re.fullmatch(re.escape(words) + r"[\d.e+-]*", line.partition("picked by ")[2])
 
     def test_they_follow_their_items(self):
         learner = qr.ActiveLearner(GaussianNB(), X, labels=KNOWN, batch_size=4)
@@ -174,9 +252,10 @@ class TestReasons:
         pool = np.array([[0.0, 1.0], [0.5, 0.5], [0.75, 0.25], [1.0, 0.0]])
         learner = qr.ActiveLearner(lambda X: X, pool, labels={3: "cat"}, batch_size=2)
         assert learner.ask().explain().splitlines() == [
-            "1. row 1: margin 1, predicted 0, 0.7071 from the nearest labelled row; picked by top_k, value 1",
-            "2. row 2: margin 0.5, predicted 0, 0.3536 from the nearest labelled row, "
-            "0.3536 from the nearest row above; picked by top_k, value 0.5",
+            "1. row 1: margin 1, predicted 0 (0.5) against 1 (0.5), 0.7071 from the nearest labelled row; "
+            "picked by top_k",
+            "2. row 2: margin 0.5, predicted 0 (0.75) against 1 (0.25), "
+            "0.3536 from the nearest labelled row, 0.3536 from the nearest row above; picked by top_k",
         ]
         words = qr.ActiveLearner(lambda X: X, pool, score="random", seed=0).ask(k=1).explain()
         assert words.startswith("1. row ")
@@ -195,7 +274,7 @@ class TestReasons:
                 np.zeros(n),
                 ["top_k"] * n,
                 terms={},
-                predicted=None,
+                predicted={},
                 features=features,
                 labeled=labeled,
             )
@@ -217,7 +296,7 @@ class TestReasons:
             np.zeros(40),
             ["top_k"] * 40,
             terms={},
-            predicted=None,
+            predicted={},
             features=features,
             labeled=labeled,
         )

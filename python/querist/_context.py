@@ -80,6 +80,22 @@ class Source:
         named = {_term(score): one.scores for score, one in self.scans.items() if one.scores is not None}
         return named if self.density is None else {**named, "density": self.density}
 
+    def predicted(self, rows: NDArray[np.int64]) -> dict[str, list[Any]]:
+        """Give for some rows the likeliest label, or column of a function; for a margin both, and shares."""
+        predictions, classes = self.outlook().predictions, self.model.classes
+        if predictions is None:
+            return {}
+        columns: dict[str, NDArray[Any]] = {"predicted": predictions[rows]}
+        shares: dict[str, list[Any]] = {}
+        if "margin" in self.scans and (proba := self.scans["margin"].proba) is not None:
+            some = proba[rows]
+            order = np.argsort(-some, axis=1, kind="stable")
+            for name, place in (("predicted", order[:, 0]), ("runner_up", order[:, 1])):
+                columns[name] = place
+                shares[f"{name}_share"] = some[np.arange(len(rows)), place].tolist()
+        labels = {name: (at if classes is None else classes[at]).tolist() for name, at in columns.items()}
+        return {**labels, **shares}
+
     def outlook(self) -> Scan:
         """Give what a pass of the model over the pool told, if there was one."""
         return next(iter(self.scans.values()), Scan(None, math.nan, None))

@@ -10,7 +10,7 @@ import numpy as np
 
 from querist._events import Asked, Event, Fitted, Released, Seen, Told
 from querist._protocols import Label
-from querist._reasons import Reason, Reasons
+from querist._reasons import LABELS, Reason, Reasons
 from querist._rounds import ABSTAIN, Batch
 
 KINDS = {Asked: "asked", Told: "told", Released: "released", Fitted: "fitted"}
@@ -113,7 +113,7 @@ def _asked(time: float, body: dict[str, Any]) -> Asked:
 def _reason(reason: Reason) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in reason.items():
-        if name == "predicted":
+        if name in LABELS:
             values[name] = label_value(value, "class")
         else:
             values[name] = _number(value) if isinstance(value, float) else value
@@ -123,7 +123,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
 def _reason_of(values: dict[str, Any]) -> Reason:
     as_they_are = {"rank", "picked_by"}
     return {
-        name: label_of(value) if name == "predicted" else value if name in as_they_are else float(value)
+        name: label_of(value) if name in LABELS else value if name in as_they_are else float(value)
         for name, value in values.items()
     }
 

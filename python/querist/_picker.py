@@ -136,7 +136,7 @@ class Picker:
     ) -> Reasons:
         """Keep what the reasons of the picks are made of: what will have changed now, the rest later."""
         terms = {name: numbers[indices] for name, numbers in source.terms().items()}
-        predicted = _labels_at(indices, source.outlook().predictions, self._model.classes)
+        predicted = source.predicted(indices)
         features = self._features.given if source.made is None else source.made
         picked_by = [source.picked_by_of.get(row, source.picked_by) for row in indices.tolist()]
         n_answers = len(campaign.record)
@@ -154,19 +154,6 @@ class Picker:
 
         # Features that a function has made would stay in memory until the reasons are read.
         return Reasons(make if features is self._features.given else make())
-
-
-def _labels_at(
-    indices: NDArray[np.int64],
-    predictions: NDArray[np.unsignedinteger[Any]] | None,
-    classes: NDArray[Any] | None,
-) -> list[Any] | None:
-    """Give the predicted label of each pick, or its column if a function predicted it."""
-    if predictions is None:
-        return None
-    columns = predictions[indices]
-    labels: list[Any] = columns.tolist() if classes is None else classes[columns].tolist()
-    return labels
 
 
 def _checked_strategy(strategy: Strategy | None, base: Recipe) -> Recipe | Pick:

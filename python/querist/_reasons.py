@@ -17,7 +17,18 @@ Reason: TypeAlias = Mapping[str, Any]
 # on two cores that made the next pass of querist's own threads five times as long.
 SMALL = 2**17
 
-COLUMNS = ("rank", "picked_by", "value", "density", "predicted", "nearest_labeled", "nearest_picked")
+LABELS = ("predicted", "runner_up")
+COLUMNS = (
+    "rank",
+    "picked_by",
+    "value",
+    "density",
+    *LABELS,
+    "predicted_share",
+    "runner_up_share",
+    "nearest_labeled",
+    "nearest_picked",
+)
 
 
 class Reasons:
@@ -46,22 +57,21 @@ def reasons(
     how: Sequence[str],
     *,
     terms: Mapping[str, NDArray[Any]],
-    predicted: Sequence[Any] | None,
+    predicted: Mapping[str, Sequence[Any]],
     features: NDArray[Any] | None,
     labeled: NDArray[np.int64],
 ) -> tuple[Reason, ...]:
     """Give a mapping for each row; a term that is not known is left out.
 
-    `terms` hold a number and `predicted` a label for each pick.
+    `terms` hold a number for each pick, and `predicted` a label or a share.
     """
     columns: dict[str, Sequence[Any]] = {
         "rank": range(1, len(indices) + 1),
         "picked_by": how,
         "value": values.tolist(),
         **{name: numbers.tolist() for name, numbers in terms.items()},
+        **predicted,
     }
-    if predicted is not None:
-        columns["predicted"] = predicted
     if features is not None:
         picks = _rows(features, indices)
         if labeled.size:
@@ -79,25 +89,48 @@ def explained(indices: NDArray[np.int64], given: Sequence[Reason]) -> str:
     Examples
     --------
     >>> print(explained(np.array([17]), [{"rank": 1, "picked_by": "top_k", "value": 0.91, "margin": 0.91}]))
-    1. row 17: margin 0.91; picked by top_k, value 0.91
+    1. row 17: margin 0.91; picked by top_k
     """
     lines = []
     for row, reason in zip(indices.tolist(), given, strict=True):
-        words = [_words(name, value) for name, value in reason.items() if name not in _NOT_A_TERM]
-        value = reason["value"]
-        worth = "" if value != value else f", value {value:.4g}"  # noqa: PLR0124 (a random pick has NaN)
+        words = [_words(name, reason) for name in reason if name not in _NOT_A_TERM]
         words = [", ".join(words)] if words else []
-        lines.append(
-            f"{reason['rank']}. row {row}: " + "; ".join([*words, f"picked by {reason['picked_by']}{worth}"])
-        )
+        lines.append(f"{reason['rank']}. row {row}: " + "; ".join([*words, _picked_by(reason)]))
     return "\n".join(lines)
 
 
-_NOT_A_TERM = ("rank", "picked_by", "value")
+_NOT_A_TERM = ("rank", "picked_by", "value", "predicted_share", "runner_up", "runner_up_share")
+
+_UNITS = {
+    "top_k": "weighted score",  # the score itself is among the terms
+    "power": "perturbed logarithm",
+    "k_center": "distance",
+    "the cold start (diverse)": "distance",
+    "k_means_pp": "squared distance",
+    "badge": "squared distance of gradients",
+    "facility_location": "gain",
+    "max_herding": "gain",
+    "uncertainty_herding": "gain",
+}
 
 
-def _words(name: str, value: Any) -> str:
+def _picked_by(reason: Reason) -> str:
+    """Say what picked a row, and what it gave that is not said yet."""
+    how, value = reason["picked_by"], reason["value"]
+    terms = [number for name, number in reason.items() if name == "density" or name not in COLUMNS]
+    if value != value or (how == "top_k" and value in terms):  # noqa: PLR0124 (a random pick has NaN)
+        return f"picked by {how}"
+    # A distance may be weighted, if there is something to weight it by.
+    unit = "value" if how == "k_center" and terms else _UNITS.get(how, "value")
+    return f"picked by {how}, {unit} {value:.4g}"
+
+
+def _words(name: str, reason: Reason) -> str:
+    value = reason[name]
     match name:
+        case "predicted" if "runner_up" in reason:
+            share, other = reason["predicted_share"], reason["runner_up_share"]
+            return f"predicted {value!r} ({share:.4g}) against {reason['runner_up']!r} ({other:.4g})"
         case "predicted":
             return f"predicted {value!r}"
         case "nearest_labeled":

@@ -88,8 +88,9 @@ class Batch:
     reasons : tuple of mappings
         Why each was picked: `rank` in the batch as it was asked, 1 for the first; `picked_by`, the selection;
         `value`, what it gave: a score, a distance or a gain; the score by its name and the `density` where
-        there are some; `predicted`, the likeliest label or column; and, where features are at hand, the
-        euclidean distances `nearest_labeled` and `nearest_picked`, to the picks of lower rank.
+        there are some; `predicted`, the likeliest label or column; for a margin, if the model saw the pool in
+        one piece, `predicted_share`, the `runner_up` and `runner_up_share`; and, where features are at hand,
+        the euclidean distances `nearest_labeled` and `nearest_picked`, to the picks of lower rank.
 
     Examples
     --------
@@ -135,8 +136,8 @@ class Batch:
         >>> import querist as qr
         >>> pool = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]]
         >>> print(qr.ActiveLearner(lambda X: X, pool, batch_size=2).ask().explain())
-        1. row 1: margin 1, predicted 0; picked by top_k, value 1
-        2. row 2: margin 0.6, predicted 0; picked by top_k, value 0.6
+        1. row 1: margin 1, predicted 0 (0.5) against 1 (0.5); picked by top_k
+        2. row 2: margin 0.6, predicted 0 (0.7) against 1 (0.3); picked by top_k
         """
         return explained(self.indices, self.reasons)
 

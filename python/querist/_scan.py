@@ -37,6 +37,7 @@ class Scan(NamedTuple):
     scores: NDArray[Any] | None
     uncertainty: float
     predictions: NDArray[np.unsignedinteger[Any]] | None
+    proba: NDArray[Any] | None = None  # of the margin, where the model gave all rows at once
 
 
 def check_score(score: Score | None) -> None:
@@ -58,6 +59,7 @@ def scan(
     """
     n = len(pool)
     scores: NDArray[Any] | None = None
+    whole: NDArray[Any] | None = None
     predictions: NDArray[np.unsignedinteger[Any]] | None = None
     total = 0.0
     for rows, X in pool.chunks():
@@ -86,6 +88,7 @@ def scan(
                 # One value more than there are classes: for a row that is not valid.
                 predictions = np.empty(n, np.min_scalar_type(mean.shape[1]))
             predictions[rows] = votes(mean[None], invalid="nan")[0]
+            whole = mean if score == "margin" and size == n else None
         if part is not None and size == n:
             scores = part
         elif part is not None:
@@ -93,7 +96,8 @@ def scan(
                 scores = np.empty(n, part.dtype)
             scores[rows] = part
     # Where a row that can be asked is no distribution, which a score function may take, nothing is predicted.
-    return Scan(scores, total / np.count_nonzero(available), None if math.isnan(total) else predictions)
+    known = None if math.isnan(total) else predictions
+    return Scan(scores, total / np.count_nonzero(available), known, whole)
 
 
 def _scored(proba: NDArray[Any], score: Score) -> NDArray[Any]:
