@@ -771,8 +771,12 @@ class TestChunks:
     def test_a_bad_row_is_named_by_its_place_in_the_pool(self):
         proba = np.full((N, 2), 0.5)
         proba[47] = 0.7
-        with pytest.raises(ValueError, match="row 47 of the pool: "):
+        with pytest.raises(ValueError, match="<lambda>: row 47 of the pool is not valid: ") as raised:
             qr.ActiveLearner(lambda X: X, proba, chunk=20).ask()
+        for word in ("row 7", "row 0", "from_logits", "invalid=", "normalise"):  # none of the loop's
+            assert word not in str(raised.value)
+        assert raised.value.__suppress_context__
+        assert "expected 1 (tolerance 0.001); return the probabilities of classes" in str(raised.value)
         assert len(qr.ActiveLearner(lambda X: X, proba, chunk=20, labels={47: 0}).ask()) == 10
 
     @pytest.mark.parametrize("kind", ["table", "record_batch"])
@@ -782,6 +786,14 @@ class TestChunks:
         for pool in (table, lambda: [table]):
             with pytest.raises(TypeError, match=r"X: expected rows .*got a pyarrow .*; pass \.to_pandas\(\)"):
                 qr.ActiveLearner(GaussianNB(), pool)
+
+    def test_a_bad_row_of_a_member_is_named_with_the_member(self):
+        members = MEMBERS.copy()
+        members[3, 47, 0] = np.nan
+        with pytest.raises(
+            ValueError, match=r"row 47 of the pool of member 3 is not valid: column 0 is NaN, .*; return"
+        ):
+            qr.ActiveLearner(lambda _: members, X, score="bald").ask()
 
     def test_chunks_must_stay_as_many_as_they_were(self):
         sizes = iter([60, 50])

@@ -81,9 +81,9 @@ def scan(
             if score is not None and part is None:
                 part = _scored(proba, score)
             if math.isnan(entropies) and score in OF_ROWS:  # a row that is not valid makes it so
-                _check_valid(mean, np.isnan(found["entropy"]) & available[rows], rows.start)
+                _check_valid(mean, np.isnan(found["entropy"]) & available[rows], rows.start, model.name)
             elif part is not None and score in OF_COMMITTEES:
-                _check_valid(proba, np.isnan(part) & available[rows], rows.start)
+                _check_valid(proba, np.isnan(part) & available[rows], rows.start, model.name)
             if predictions is None:
                 # One value more than there are classes: for a row that is not valid.
                 predictions = np.empty(n, np.min_scalar_type(mean.shape[1]))
@@ -117,8 +117,8 @@ def _scored(proba: NDArray[Any], score: Score) -> NDArray[Any]:
     return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
 
 
-def _check_valid(proba: NDArray[Any], unfit: NDArray[np.bool_], start: int) -> None:
-    """Raise the core's error for the first row that could be asked but is not valid."""
+def _check_valid(proba: NDArray[Any], unfit: NDArray[np.bool_], start: int, name: str) -> None:
+    """Raise what the core finds of the first row that could be asked but is not valid."""
     if not unfit.any():
         return
     row = int(unfit.argmax())
@@ -126,4 +126,11 @@ def _check_valid(proba: NDArray[Any], unfit: NDArray[np.bool_], start: int) -> N
     try:
         entropy(alone) if proba.ndim == 2 else committee_scores(alone, ["consensus_entropy"])
     except ValueError as error:
-        raise ValueError(f"row {start + row} of the pool: {error}") from error
+        # Its row is that of one alone, and its advice is of arguments that the loop does not have.
+        found = (
+            str(error).removeprefix("proba: row 0 ").partition("; ")[0].removesuffix(": normalise the rows")
+        )
+        raise ValueError(
+            f"{name}: row {start + row} of the pool {found}; return the probabilities of classes, which sum "
+            "to 1, as the softmax of logits does; for labels that are independent pass a function as score="
+        ) from None
