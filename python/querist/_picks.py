@@ -16,7 +16,8 @@ class Picks(tuple[NDArray[np.int64], NDArray[Any]]):
     indices : ndarray of int64, shape (k,)
         Row numbers in the order of selection; none twice, ties to the lower one.
     values : ndarray, shape (k,)
-        What each row was picked for: its score, distance or gain, as the method says.
+        What each row was picked for: its score, distance or gain, as the method says. A batch of the loop has
+        them as `Batch.scores`.
     info : dict
         Work done (counters), and the seed where one was used.
 

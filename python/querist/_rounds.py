@@ -79,7 +79,8 @@ class Batch:
     indices : (k,) int64 array, read-only
         Rows of the pool, the one to ask first in front.
     scores : (k,) float array, read-only
-        The score of each, larger means ask first; NaN for a random pick.
+        The score of each, larger means ask first; NaN for a random pick. They are the `values` of the `Picks`
+        that the selection gave: of a diverse one distances or gains.
     ticket : str
         The batch's identity, the same until its last item is answered: the same items of an
         equal pool, asked for with an equal seed, have the same, so it can serve as an idempotency key.
