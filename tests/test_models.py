@@ -578,6 +578,11 @@ class TestVotes:
         with pytest.raises(TypeError, match=message):
             qr.ActiveLearner(model, X, labels=KNOWN, score=score).ask()
 
+    def test_one_that_votes_alone_is_named_at_the_ask_too(self):
+        learner = qr.ActiveLearner(LinearSVC(), X, labels=KNOWN, strategy=lambda c: c.pick("vote_entropy"))
+        with pytest.raises(TypeError, match=r"LinearSVC\.predict: a score of a committee needs a list"):
+            learner.ask()
+
     @pytest.mark.parametrize(
         ("decided", "message"),
         [

@@ -88,7 +88,7 @@ class Source:
         columns: dict[str, NDArray[Any]] = {"predicted": predictions[rows]}
         shares: dict[str, list[Any]] = {}
         if "margin" in self.scans and (proba := self.scans["margin"].proba) is not None:
-            some = proba[rows]
+            some = proba[rows].astype(np.float64)
             order = np.argsort(-some, axis=1, kind="stable")
             for name, place in (("predicted", order[:, 0]), ("runner_up", order[:, 1])):
                 columns[name] = place
