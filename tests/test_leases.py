@@ -342,6 +342,73 @@ class TestCallbacks:
         learner.tell(batch, ["cat", "cow"])
         assert rounds.ended == [(1, ("cat",)), (2, ("cat", "cow"))]
 
+    @pytest.mark.parametrize("fails", ["after_tell", "after_round"])
+    @pytest.mark.parametrize("again", ["ask", "tell", "run"])
+    def test_a_round_is_told_to_each_once_though_one_raises(self, fails, again):
+        class Rounds:
+            def __init__(self):
+                self.told = []
+
+            def after_round(self, _learner, round):
+                self.told.append(round.number)
+
+        class Broken:
+            is_broken = True
+
+        def broken(self, *_):
+            if self.is_broken:
+                raise OSError("disk full")
+
+        setattr(Broken, fails, broken)
+        before, hook, after = Rounds(), Broken(), Rounds()
+        learner = qr.ActiveLearner(proba, X, callbacks=[before, hook, after], batch_size=2)
+        with pytest.raises(OSError, match="disk full"):
+            learner.tell(learner.ask(), ["cat", "cow"])
+        assert learner.n_labels == 2
+        assert after.told == []
+        hook.is_broken = False
+        if again == "ask":
+            learner.ask()
+        elif again == "tell":
+            learner.tell([0], ["cat"])
+        else:
+            assert list(learner.run(lambda indices, _: Y[indices], stop=qr.stop.MaxLabels(1))) == []
+        assert before.told == after.told == [1]
+        learner.tell(learner.ask(), ["cat", "cow"])
+        assert before.told == after.told == [1, 2]
+
+    def test_one_may_tell_by_itself(self):
+        class More:
+            told = ()
+
+            def after_round(self, learner, round):
+                self.told += (round.number,)
+                if round.number < 3:
+                    learner.tell(learner.ask(), ["cat", "cow"])
+
+        more = More()
+        learner = qr.ActiveLearner(proba, X, callbacks=[more], batch_size=2)
+        learner.tell(learner.ask(), ["cat", "cow"])
+        assert more.told == (1, 2, 3)
+
+    def test_a_round_that_another_process_ended_is_told_there(self, tmp_path):
+        class Rounds:
+            def __init__(self):
+                self.told = []
+
+            def after_round(self, _learner, round):
+                self.told.append(round.number)
+
+        here, there = Rounds(), Rounds()
+        learner = qr.ActiveLearner(proba, X, callbacks=[here], batch_size=2, journal=tmp_path / "run.db")
+        batch = learner.ask()
+        other = qr.ActiveLearner.resume(
+            proba, X, callbacks=[there], batch_size=2, journal=tmp_path / "run.db"
+        )
+        other.tell(batch, ["cat", "cow"])
+        learner.tell(learner.ask(), ["cat", "cow"])
+        assert (here.told, there.told) == ([2], [1])
+
     def test_one_that_raises_before_an_answer_keeps_it_out(self):
         class Veto:
             def before_tell(self, _learner, answers):

@@ -344,10 +344,35 @@ class TestBalance:
 
         round_of_cats()
         round_of_cats()  # 32 labels: of 29 cows one could still say that it is chance
-        with pytest.warns(qr.ClassStarvedWarning, match="class 'cow': 1 of 47 labels, though 90% of"):
+        with pytest.warns(
+            qr.ClassStarvedWarning, match="class 'cow': 1 of 47 labels, though 90% of"
+        ) as warned:
             round_of_cats()
+        assert warned[0].filename == __file__
         round_of_cats()
         assert learner.balance()["cow"] == pytest.approx((1 / 62, 0.9))
+
+    def test_a_warning_made_an_error_keeps_no_round_from_its_hook(self):
+        class Rounds:
+            told = ()
+
+            def after_round(self, _learner, round):
+                self.told += (round.number,)
+
+        class Fixed(GaussianNB):
+            def predict_proba(self, rows):
+                return np.tile([0.2, 0.8], (len(rows), 1))
+
+        rounds = Rounds()
+        labels = {0: "cat", 1: "cow"}
+        learner = qr.ActiveLearner(Fixed(), X, labels=labels, batch_size=N - 12, callbacks=[rounds])
+        batch = learner.ask()
+        with pytest.raises(qr.ClassStarvedWarning):  # as pytest is told to make of it
+            learner.tell(batch, ["cat"] * len(batch))
+        assert learner.n_labels == N - 10
+        assert rounds.told == ()
+        learner.ask()
+        assert rounds.told == (1,)
 
     def test_a_function_has_classes_without_names(self):
         learner = qr.ActiveLearner(lambda rows: np.tile([0.9, 0.1], (len(rows), 1)), X, labels=KNOWN)

@@ -70,5 +70,5 @@ def warn_of_starved(round: Round, labelled: Labelled, warned: set[Label]) -> Non
             f"class {name!r}: {sizes.get(name, 0)} of {n} labels, though {shares[name]:.0%} of the "
             f"pool are predicted to be of it; epsilon= or a diverse strategy asks about more of them",
             ClassStarvedWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 STEPS = ("before_ask", "after_ask", "before_tell", "after_tell", "after_fit", "after_round")
@@ -26,7 +26,10 @@ class Callbacks:
                 raise TypeError(msg)
 
     def __call__(self, step: str, *arguments: Any) -> None:
-        for callback in self._given:
-            method = getattr(callback, step, None)
-            if method is not None:
-                method(*arguments)
+        for method in self.of(step):
+            method(*arguments)
+
+    def of(self, step: str) -> list[Callable[..., None]]:
+        """Give the methods of a step, in the order given."""
+        methods = (getattr(callback, step, None) for callback in self._given)
+        return [method for method in methods if method is not None]

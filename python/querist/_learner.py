@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from os import PathLike
 from time import monotonic, perf_counter, time
 from typing import TYPE_CHECKING, Any, cast
@@ -143,7 +145,8 @@ class ActiveLearner:
     callbacks : sequence of objects, optional
         Hooks. Each object has any of the methods `before_ask(learner)`, `after_ask(learner, batch)`,
         `before_tell(learner, answers)`, `after_tell(learner, answers)`, `after_fit(learner)` and
-        `after_round(learner, round)`, where `answers` maps pool indices to labels.
+        `after_round(learner, round)`, where `answers` maps pool indices to labels. Each `after_round` is told
+        once of each round that this learner ends; one that raises, by the next `ask`, `tell` or `run` again.
     seed : int or numpy Generator, optional
         For the random picks; numpy's global generator is never touched.
 
@@ -262,6 +265,9 @@ class ActiveLearner:
             "lease": self._lease,
         }
         self._starved: set[Label] = set()  # the classes that were warned of
+        self._untold: deque[tuple[int, Callable[..., None]]] = (
+            deque()
+        )  # rounds, each with a hook to tell of it
         told = {} if labels is None else checked_labels(labels, n)
         first = [Told(began, told, None, None)] if told else []
         started = None
@@ -501,10 +507,10 @@ class ActiveLearner:
         annotator = checked_annotator(annotator)
         self._callbacks("before_ask", self)
         self._ledger.catch_up()
-        now, n_rounds = self._now(), len(self.history)
+        now = self._now()
         if expired := self._campaign.expired(now):
             self._ledger.let(*(Released(now, ticket) for ticket in expired))
-            self._tell_of_rounds(n_rounds)
+        self._tell_of_rounds()
         while (batch := self._campaign.waiting(annotator)) is None:
             self._fit_if_due()
             if self._campaign.waiting(annotator) is not None:  # another process asked while this one fitted
@@ -530,7 +536,8 @@ class ActiveLearner:
         The same answer of the same annotator again changes nothing, also when others have corrected it since;
         another answer is a revision and replaces the one before, which stays in `record`. `ABSTAIN` sets an
         item aside, neither labelled nor asked again, until a label comes; it never takes a label back. After
-        an error nothing has changed.
+        an error nothing has changed, unless it is that of an `after_tell` or `after_round`, or a warning made
+        an error: the answers are in by then.
 
         Parameters
         ----------
@@ -578,11 +585,10 @@ class ActiveLearner:
             for owner, theirs in owners.items()
             if (new := self._campaign.news(theirs, owner))
         ]
-        n_rounds = len(self.history)
         if news:
             self._ledger.let(*news)
         self._callbacks("after_tell", self, answers)
-        self._tell_of_rounds(n_rounds)
+        self._tell_of_rounds()
 
     def fit(self) -> None:
         """Bring the model and the last round's metrics up to date with the labels, whatever `retrain` says.
@@ -657,6 +663,7 @@ class ActiveLearner:
     def _until(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
         with progress_bar(self.n_labels, len(self._pool), oracle, stop) as without_bar:
             self._ledger.catch_up()
+            self._tell_of_rounds()
             self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
             while not (stop and self.history and stop(self.history)):
                 try:
@@ -718,10 +725,21 @@ class ActiveLearner:
             told.add(index)
         return told.issuperset(asked)
 
-    def _tell_of_rounds(self, n_before: int) -> None:
-        for round in self.history[n_before:]:
-            warn_of_starved(round, self._campaign.labelled, self._starved)
-            self._callbacks("after_round", self, round)
+    def _tell_of_rounds(self) -> None:
+        """Tell each hook once of each round that ended here; one that raises, at the next call again."""
+        hooks = [self._warn_of_starved, *self._callbacks.of("after_round")]
+        ended, self._ledger.ended = self._ledger.ended, []
+        self._untold += product(ended, hooks)
+        while self._untold:
+            at, hook = told = self._untold.popleft()  # before it is called: it may ask or tell itself
+            try:
+                hook(self, self.history[at])
+            except BaseException:
+                self._untold.appendleft(told)
+                raise
+
+    def _warn_of_starved(self, _: ActiveLearner, round: Round) -> None:
+        warn_of_starved(round, self._campaign.labelled, self._starved)
 
     def _now(self) -> float:
         return self._clock + monotonic()

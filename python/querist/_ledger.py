@@ -22,6 +22,7 @@ class Ledger:
         # The model is not that of `campaign.fitted`: others made that fit, or one made here has broken off.
         self.must_refit = False
         self._journal = journal
+        self.ended: list[int] = []  # rounds that ended by what happened here: their places in the history
         self._unsaved: list[Event] = []
         self._is_closed = False
 
@@ -30,8 +31,10 @@ class Ledger:
 
         def happen() -> None:
             self._unsaved = []
+            n_rounds = len(self.campaign.history)
             for event in events:
                 self.campaign.apply(event)
+            self.ended += range(n_rounds, len(self.campaign.history))
 
         if self._journal is None:
             with uninterrupted():
