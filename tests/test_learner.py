@@ -540,6 +540,23 @@ class TestRoundFacts:
             assert round.predictions.tolist() == PROBA.argmax(axis=1).tolist()
             assert all(older.predictions is None for older in learner.history[:-1])
 
+    def test_predictions_go_from_a_round_that_a_hook_keeps_too(self):
+        class Rounds:
+            def __init__(self):
+                self.kept = []
+
+            def after_round(self, _learner, round):
+                self.kept.append(round)
+
+        rounds = Rounds()
+        options = {"labels": {0: "cat", 30: "cow"}, "validation": (X, Y), "callbacks": [rounds]}
+        learner = qr.ActiveLearner(GaussianNB(), X, **options)
+        for round in learner.run(oracle):
+            assert round.predictions is rounds.kept[-1].predictions
+            assert len(round.predictions) == N
+            assert all(older.predictions is None for older in rounds.kept[:-1])
+        assert len(rounds.kept) == 6
+
     def test_a_pick_without_a_model_has_none(self):
         for learner in (
             qr.ActiveLearner(CountingNB(), X),

@@ -32,6 +32,7 @@ class Campaign:
         self.leases: dict[str, Lease] = {}  # by ticket
         self.n_asked = 0
         self.history: list[Round] = []
+        self._newest: list[Round] = []  # the newest round, and what was handed out of it before a fit
         self.changes = 0  # new and revised labels
         self.fitted: Seen | None = None  # by the newest fit
         self._fits: dict[int, tuple[Seen, float]] = {}  # the newest after so many rounds, and its time
@@ -174,10 +175,12 @@ class Campaign:
                 fit_seconds=event.seconds,
                 metrics=event.metrics,
             )
+            if seen.rounds == len(self.history):
+                self._newest.append(self.history[last])
 
     def _close(self, asked: Asked, batch: Batch, time: float) -> None:
-        if self.history:
-            self.history[-1].drop_predictions()
+        for round in self._newest:
+            round.drop_predictions()
         labels = self.labels
         self.history.append(
             Round(
@@ -198,3 +201,4 @@ class Campaign:
                 predictions=asked.predictions,
             )
         )
+        self._newest = self.history[-1:]
