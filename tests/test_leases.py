@@ -189,12 +189,40 @@ class TestRecord:
         assert resumed.labels[row] == "cow"
         assert resumed.record[-1].annotator == "ann"
 
-    def test_an_equal_label_of_another_type_is_another(self):
-        learner = qr.ActiveLearner(proba, X)
-        learner.tell([0], [True])
-        learner.tell([0], [1])
-        assert [type(answer.label) for answer in learner.record] == [bool, int]
-        assert type(learner.labels[0]) is int
+    @pytest.mark.parametrize(
+        ("first", "second"), [(True, 1), (1, 1.0), (1, True), ((1, "a"), (True, "a"))], ids=str
+    )
+    def test_an_equal_label_of_another_type_is_another(self, first, second):
+        class Model(GaussianNB):
+            seen = ()
+
+            def fit(self, _rows, labels):
+                self.seen += (repr(labels.tolist()),)
+
+        model, other = Model(), (7, "a") if isinstance(first, tuple) else 7
+        learner = qr.ActiveLearner(model, X, labels={1: other})
+        learner.tell([0], [first])
+        learner.fit()
+        learner.tell([0], [second])
+        learner.fit()
+        assert [repr(answer.label) for answer in learner.record] == list(map(repr, [other, first, second]))
+        assert repr(learner.labels[0]) == repr(second)
+        assert len(model.seen) == 2, "a revision is a reason to fit"
+        with pytest.raises(ValueError, match="labels: expected one answer for index 3, got "):
+            learner.tell([3, 3], [first, second])
+
+    @pytest.mark.parametrize(
+        ("plain", "of_numpy"),
+        [(1, np.int64(1)), ("a", np.str_("a")), (True, np.True_), ((1, "a"), (np.int8(1), np.str_("a")))],
+    )
+    def test_a_label_of_numpy_is_the_plain_one(self, plain, of_numpy, tmp_path):
+        learner = qr.ActiveLearner(proba, X, journal=tmp_path / "run.db")
+        learner.tell([0, 0], [plain, of_numpy])
+        learner.tell([0], [of_numpy])
+        learner.tell([1], [of_numpy])
+        assert len(learner.record) == 2
+        assert repr(learner.labels) == repr({0: plain, 1: plain})
+        assert learner._campaign.changes == 2
 
     def test_an_answer_to_what_was_not_asked_has_no_round(self):
         learner = qr.ActiveLearner(proba, X, labels={3: "cat"})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from querist._labelled import identity
 from querist._protocols import Indices, Label, Labels
 
 
@@ -19,7 +20,7 @@ def checked_answers(indices: Indices, labels: Labels, *, n: int) -> dict[int, La
         raise ValueError(f"labels: expected one for each of {len(rows)} indices, got {len(answers)}")
     told: dict[int, Label] = {}
     for row, label in zip(rows.tolist(), answers, strict=True):
-        if told.setdefault(row, label) != label:
+        if identity(told.setdefault(row, label)) != identity(label):
             raise ValueError(f"labels: expected one answer for index {row}, got {told[row]!r} and {label!r}")
     return told
 
@@ -83,6 +84,8 @@ def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
 
 def _plain(given: Any, name: str) -> Any:
     """Give a plain Python object, so that it is the same whether it came in an array, a tensor or a list."""
+    if type(given) is tuple:
+        return tuple(_plain(part, name) for part in given)
     is_scalar = getattr(given, "shape", None) == () and hasattr(given, "item")
     plain = given.item() if is_scalar and given is not np.ma.masked else given  # which would be 0
     if getattr(getattr(given, "dtype", None), "kind", None) in ("m", "M") and isinstance(plain, int):

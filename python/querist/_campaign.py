@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from querist._events import Asked, Event, Fitted, Released, Seen, Told
-from querist._labelled import Labelled
+from querist._labelled import Labelled, identity
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Answer, Batch, Round
 
@@ -131,7 +131,7 @@ class Campaign:
         said = [self._said.get((index, annotator))]  # no label is None
         if annotator is None:
             said.append(self._latest.get(index))
-        return not any(last == label and type(last) is type(label) for last in said)  # True is not 1
+        return identity(label) not in map(identity, said)
 
     def _lease(self, event: Asked) -> None:
         batch = event.batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,28 @@ from querist._protocols import Label
 APART = (str, bytes, tuple)
 
 
+def identity(label: Label) -> Hashable:
+    """Give what two labels have in common if they are the same: equal and of one type, for True is not 1."""
+    return tuple(map(identity, label)) if type(label) is tuple else (type(label), label)
+
+
 class Labelled:
-    """A label for some of n rows. Those that are equal, and of one type, are one class: True is not 1."""
+    """A label for some of n rows, kept by class. For a model, equal ones are one class: 1 and True."""
 
     def __init__(self, n: int) -> None:
         self.by_row: dict[int, Label] = {}
         self._place_of_row = np.full(n, -1, np.int32)  # in the lists of classes
         self._classes: list[Label] = []
         self._sizes: list[int] = []
-        self._places: dict[tuple[type, Label], int] = {}
+        self._places: dict[Hashable, int] = {}  # by identity
         self._array: NDArray[Any] = np.empty(0)  # of the first classes, as a model sees them
 
     def put(self, row: int, label: Label) -> bool:
         """Set the label of a row, and tell whether that changes anything."""
-        is_new = row not in self.by_row or self.by_row[row] != label
         before = int(self._place_of_row[row])
-        place = self._places.setdefault((type(label), label), len(self._classes))
+        place = self._places.setdefault(identity(label), len(self._classes))
+        if place == before:
+            return False
         if place == len(self._classes):
             self._classes.append(label)
             self._sizes.append(0)
@@ -39,17 +46,17 @@ class Labelled:
             self._sizes[before] -= 1
             if self._sizes[before] == 0:
                 self._drop(before)
-        return is_new
+        return True
 
     def sizes(self) -> dict[Label, int]:
-        """Give how many rows have each label."""
+        """Give how many rows have each label, as a model sees it: equal ones are one."""
         sizes: dict[Label, int] = {}
         for label, size in zip(self._classes, self._sizes, strict=True):
             sizes[label] = sizes.get(label, 0) + size
         return sizes
 
     def differ(self) -> bool:
-        """Tell whether there are two labels that differ."""
+        """Tell whether there are two labels that differ, as a model sees them."""
         return any(label != self._classes[0] for label in self._classes)
 
     def rows(self) -> NDArray[np.int64]:
@@ -85,11 +92,11 @@ class Labelled:
     def _drop(self, place: int) -> None:
         """Forget a class that no row has any more: the last one takes its place."""
         last = len(self._classes) - 1
-        del self._places[type(self._classes[place]), self._classes[place]]
+        del self._places[identity(self._classes[place])]
         label, size = self._classes.pop(), self._sizes.pop()
         if place != last:
             self._classes[place], self._sizes[place] = label, size
-            self._places[type(label), label] = place
+            self._places[identity(label)] = place
             self._place_of_row[self._place_of_row == last] = place
         self._array = np.empty(0)
 

@@ -534,7 +534,8 @@ class ActiveLearner:
         """Take in answers: all or some of a batch, in any order, late ones, or labels from elsewhere.
 
         The same answer of the same annotator again changes nothing, also when others have corrected it since;
-        another answer is a revision and replaces the one before, which stays in `record`. `ABSTAIN` sets an
+        another answer is a revision and replaces the one before, which stays in `record`. Labels are the same
+        if they are equal and of one type: True is not 1, but an integer of numpy is. `ABSTAIN` sets an
         item aside, neither labelled nor asked again, until a label comes; it never takes a label back. After
         an error nothing has changed, unless it is that of an `after_tell` or `after_round`, or a warning made
         an error: the answers are in by then.
