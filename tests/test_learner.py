@@ -262,6 +262,12 @@ class TestColdStart:
 
 
 class TestTell:
+    def test_indices_may_be_integers_of_any_types(self):
+        rows = [np.uint64(3), 2, np.int8(5)]
+        learner = qr.ActiveLearner(GaussianNB(), X, labels=dict.fromkeys(rows, "cat"))
+        learner.tell([np.uint64(7), 8], ["cow", "cow"])
+        assert learner.labels == {2: "cat", 3: "cat", 5: "cat", 7: "cow", 8: "cow"}
+
     @pytest.mark.parametrize(
         ("indices", "labels", "error", "message"),
         [
@@ -283,6 +289,8 @@ class TestTell:
             ([-1], ["cat"], ValueError, r"indices\[0\]: expected a row.* got -1"),
             ([[1], [2]], ["cat", "cow"], ValueError, r"one dimension, got shape \(2, 1\)"),
             ([1.0], ["cat"], TypeError, "indices: expected integers, got float64"),
+            ([1, 2.0], ["cat", "cow"], TypeError, "indices: expected integers, got float64"),
+            ([np.uint64(3), 2**80], ["cat", "cow"], ValueError, rf"indices\[1\]: .* of 60, got {2**80}"),
             ([True, False], ["cat", "cow"], TypeError, "indices: expected integers, got bool"),
             ([1], [None], ValueError, r"labels\[0\]: expected a label or querist.ABSTAIN"),
             ([1, 2], [0.0, np.nan], ValueError, r"labels\[1\]: .* got nan"),

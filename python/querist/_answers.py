@@ -74,7 +74,10 @@ def _checked_indices(indices: Indices, n: int) -> NDArray[np.int64]:
     if rows.size == 0:  # an empty list is an array of floats
         return np.empty(0, dtype=np.int64)
     if not np.issubdtype(rows.dtype, np.integer):
-        raise TypeError(f"indices: expected integers, got {rows.dtype}")
+        listed = list(indices)
+        if not all(isinstance(row, int | np.integer) and not isinstance(row, bool) for row in listed):
+            raise TypeError(f"indices: expected integers, got {rows.dtype}")
+        rows = np.array(listed, dtype=object)  # numpy makes floats of a np.uint64 beside an int
     outside = np.flatnonzero((rows < 0) | (rows >= n))
     if outside.size:
         at = int(outside[0])
