@@ -295,6 +295,48 @@ class TestResume:
         learner.close()
         assert learner.labels == {}
 
+    @pytest.mark.parametrize("fails", [True, False], ids=["after an error", "after none"])
+    def test_what_cannot_be_written_at_the_end_closes_the_journal_all_the_same(
+        self, path, fails, monkeypatch
+    ):
+        monkeypatch.setattr(_journal, "PATIENCE", 0.01)
+        options = {"labels": {0: "cat", 30: "cow"}}
+
+        learner = begin(path, **options)
+        learner._fit_if_due()
+
+        def work():
+            with locked(path), learner:
+                if fails:
+                    raise LookupError("of the user's own")
+
+        with pytest.raises(LookupError if fails else qr.JournalError) as raised:
+            work()
+        learner.close()
+        if fails:
+            assert raised.value.__notes__[0].startswith(f"close: journal {path}: another process has had it")
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            learner._ledger._journal._connection.execute("SELECT 1")
+        with pytest.raises(qr.JournalError, match="the learner is closed; resume from its journal"):
+            learner.tell([1], ["cat"])
+        assert resume(path, **options).labels == {0: "cat", 30: "cow"}
+
+    @pytest.mark.parametrize("change", [{"score": "entropy"}, {"labels": {1: "cow"}}], ids=str)
+    def test_a_resume_that_fails_leaves_no_connection_open(self, path, change, monkeypatch):
+        begin(path, labels={1: "cat"}).close()
+        opened, connect = [], sqlite3.connect
+
+        def kept(*arguments, **options):
+            opened.append(connect(*arguments, **options))
+            return opened[-1]
+
+        monkeypatch.setattr(sqlite3, "connect", kept)
+        with pytest.raises(qr.JournalError) as raised:  # which keeps the learner, with its journal
+            resume(path, **change)
+        assert raised.traceback
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            opened[0].execute("SELECT 1")
+
     @pytest.mark.parametrize("end", ["stop", "break", "a kill before the fit"])
     def test_a_target_that_is_met_stays_met(self, path, end):
         options = {"validation": (X, Y), "labels": dict(zip(range(0, 60, 9), Y[::9], strict=True))}

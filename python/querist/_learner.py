@@ -339,21 +339,33 @@ class ActiveLearner:
         learner = cls(model, X, seed=seed, **arguments)
         from querist._journal import Journal
 
-        learner._continue(Journal.opened(journal), labels, seed)
+        opened = Journal.opened(journal)
+        try:
+            learner._continue(opened, labels, seed)
+        except BaseException:
+            opened.close()
+            raise
         return learner
 
     def close(self) -> None:
         """Write what is left to write and close the journal, if there is one.
 
-        What is asked, told or fitted after that is a `JournalError`.
+        What is asked, told or fitted after that is a `JournalError`. All that is ever left to write is that
+        the model was fitted; where it cannot be written, which is an error, the journal is closed all the
+        same, and a resumed campaign fits again.
         """
         self._ledger.close()
 
     def __enter__(self) -> ActiveLearner:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        try:
+            self.close()
+        except JournalError as unwritten:
+            if error is None:
+                raise
+            error.add_note(f"close: {unwritten}")
 
     def __repr__(self) -> str:
         given = self._given["strategy"] or self._given["score"]

@@ -67,11 +67,14 @@ class Ledger:
             self.let()
 
     def close(self) -> None:
-        """Write what is left to write, and close the journal."""
+        """Write what is left to write, and close the journal, also where that cannot be written."""
         if self._journal is not None:
-            self.save()
-            self._journal.close()
-            self._is_closed = True
+            try:
+                self.save()
+            finally:
+                self._unsaved = []
+                self._is_closed = True
+                self._journal.close()
 
     def _take_over(self, event: Event) -> None:
         self.campaign.apply(event)
