@@ -46,7 +46,7 @@ def begin(path, **options):
 
 
 def resume(path, model=None, pool=X, **options):
-    options = {"journal": path, "batch_size": 4} | options
+    options = {"journal": path} | options
     return qr.ActiveLearner.resume(GaussianNB() if model is None else model, pool, **options)
 
 
@@ -363,7 +363,10 @@ class TestAgreement:
             ({"pool": X.astype(np.float32)}, "X dtype: the journal was begun with 'float64', got 'float32'"),
             ({"pool": X + 1}, "X rows: they differ from those that the journal was begun with"),
             ({"model": LogisticRegression()}, "model: .*'GaussianNB', got 'LogisticRegression'"),
-            ({"score": "entropy"}, "score: .*'margin', got 'entropy'"),
+            (
+                {"score": "entropy"},
+                "score: .*'margin', got 'entropy'; to .* begin another .* labels=old.labels",
+            ),
             ({"density": "knn_density"}, "density: .*None, got 'knn_density'"),
             ({"select": "power"}, "select: "),
             ({"strategy": "badge"}, "strategy: "),
@@ -373,7 +376,6 @@ class TestAgreement:
             ({"warm_at": {"labels": 8}}, "warm_at: .*None, got {'labels': 8}"),
             ({"groups": Y}, "groups: "),
             ({"chunk": 10}, "chunk: "),
-            ({"batch_size": 5}, "batch_size: .*with 4, got 5"),
             ({"cost": np.ones(N)}, "cost: "),
             ({"retrain": {"rounds": 2}}, "retrain: "),
             ({"lease": 5}, "lease: .*None, got 5"),
@@ -387,6 +389,35 @@ class TestAgreement:
         with pytest.raises(qr.JournalError, match=message):
             resume(path, **change)
         assert resume(path, labels={1: "cat"}, seed=1).labels == {1: "cat"}
+
+    def test_the_batch_size_is_that_of_the_start_or_another(self, path):
+        whole = qr.ActiveLearner(GaussianNB(), X, batch_size=4, seed=1)
+        begin(path).close()
+        for size in (4, 7, 4):
+            whole.batch_size = size
+            learner = resume(path) if size == 4 else resume(path, batch_size=size)
+            assert learner.batch_size == size
+            batch, expected = learner.ask(), whole.ask()
+            assert batch.ticket == expected.ticket
+            assert len(batch) == size
+            for each in (learner, whole):
+                each.tell(batch.indices, Y[batch.indices])
+            learner.close()
+        with pytest.raises(ValueError, match="batch_size: expected at least 1 item, got 0"):
+            resume(path, batch_size=0)
+
+    def test_what_the_error_advises_is_another_campaign_with_the_labels(self, path):
+        learner = begin(path, labels={0: "cat"})
+        learner.tell(learner.ask(), ["cat", "cow", "dog", qr.ABSTAIN])
+        learner.close()
+        with pytest.raises(qr.JournalError, match="begin another journal with labels=old"):
+            resume(path, score="entropy")
+        with resume(path) as old:
+            pass
+        other = path.with_name("other.db")
+        with qr.ActiveLearner(GaussianNB(), X, score="entropy", journal=other, labels=old.labels) as learner:
+            assert learner.labels == old.labels
+        assert resume(other, score="entropy").n_labels == 4
 
     @pytest.mark.parametrize("kind", ["csr", "pandas", "polars", "list", "text", "objects", "function"])
     def test_any_pool_is_known_again(self, path, kind):

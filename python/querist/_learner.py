@@ -126,7 +126,7 @@ class ActiveLearner:
         Rows that the model sees at once when the pool is predicted. By default at most 65,536, and 64 MiB of
         an array.
     batch_size : int, default 10
-        Items in a batch. A plain attribute: it may change between batches.
+        Items in a batch. A plain attribute: it may change between batches, and where a campaign is resumed.
     validation : (X, y) or callable, optional
         Gives `Round.metrics` after each fit: rows and true labels for the accuracy, of a
         regressor R²; or a function from `model` to a dict of metrics.
@@ -292,6 +292,7 @@ class ActiveLearner:
         *,
         journal: str | PathLike[str],
         labels: Mapping[int, Label] | None = None,
+        batch_size: int | None = None,
         seed: int | np.random.Generator | None = None,
         **arguments: Any,
     ) -> ActiveLearner:
@@ -305,6 +306,8 @@ class ActiveLearner:
             The file.
         labels, seed
             As at the start, or left out.
+        batch_size : int, optional
+            From now on; by default as at the start. A journal does not keep what it was set to since.
         **arguments
             All others as at the start.
 
@@ -312,7 +315,7 @@ class ActiveLearner:
         -------
         ActiveLearner
             With all labels, leases and rounds. The next batch is that of a run without interruption, if the
-            model gives the same numbers when it is fitted on the same labels.
+            model gives the same numbers when it is fitted on the same labels, and the batch size is the same.
 
         Raises
         ------
@@ -332,16 +335,18 @@ class ActiveLearner:
         >>> learner = qr.ActiveLearner(model, pool, batch_size=2, journal=path)
         >>> learner.tell(learner.ask().indices[:1], ["cat"])
         >>> learner.close()
-        >>> again = qr.ActiveLearner.resume(model, pool, batch_size=2, journal=path)
-        >>> again.labels, again.ask().indices
-        ({1: 'cat'}, array([2]))
+        >>> again = qr.ActiveLearner.resume(model, pool, journal=path)
+        >>> again.labels, again.ask().indices, again.batch_size
+        ({1: 'cat'}, array([2]), 2)
         """
+        if batch_size is not None:
+            arguments["batch_size"] = batch_size
         learner = cls(model, X, seed=seed, **arguments)
         from querist._journal import Journal
 
         opened = Journal.opened(journal)
         try:
-            learner._continue(opened, labels, seed)
+            learner._continue(opened, labels, batch_size, seed)
         except BaseException:
             opened.close()
             raise
@@ -758,13 +763,18 @@ class ActiveLearner:
         return self._clock + monotonic()
 
     def _continue(
-        self, journal: Journal, labels: Mapping[int, Label] | None, seed: int | np.random.Generator | None
+        self,
+        journal: Journal,
+        labels: Mapping[int, Label] | None,
+        batch_size: int | None,
+        seed: int | np.random.Generator | None,
     ) -> None:
         from querist._settings import campaign_settings, disagreement, labels_setting
 
         began = journal.began
         assert began is not None, "an opened journal has begun"
         given = campaign_settings(self._pool, self._given)
+        del given["batch_size"]  # which may change at any time
         if labels is not None:
             given["labels"] = labels_setting(checked_labels(labels, len(self._pool)))
         if _number_of(seed) is not None:
@@ -774,6 +784,8 @@ class ActiveLearner:
         differs = disagreement(began.settings, given)
         if differs is not None:
             raise JournalError(f"journal {journal.path}: {differs}")
+        if batch_size is None:
+            self.batch_size = began.settings["batch_size"]
         self._picker.root = began.settings["root"]
         self.seed = self.seed if began.settings["seed"] is None else began.settings["seed"]
         self._campaign = Campaign(len(self._pool), self._cost, began.time)

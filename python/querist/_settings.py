@@ -16,6 +16,10 @@ from querist._event_text import label_value
 from querist._pool import Pool
 from querist._protocols import Label
 
+ANOTHER = (
+    "to change it, resume as it was begun, close, and begin another journal with labels=old.labels, those of "
+    "the learner that was resumed"
+)
 SAMPLE = 256  # rows of a pool that are hashed, evenly spaced
 
 
@@ -41,7 +45,8 @@ def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | N
                     "seed: expected what the journal was begun with, or a generator in that state, got a "
                     "generator in another; leave it out to go on with the first"
                 )
-            return f"{name}: the journal was begun with {stored.get(name)!r}, got {value!r}"
+            differs = f"{name}: the journal was begun with {stored.get(name)!r}, got {value!r}"
+            return differs if name.startswith("X ") or name == "seed" else f"{differs}; {ANOTHER}"
     return None
 
 
