@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from querist._events import Asked, Event, Fitted, Released, Seen, Told
+from querist._events import Asked, Event, Fitted, Grown, Released, Seen, Told
 from querist._labelled import Labelled, identity
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Answer, Batch, Round
@@ -35,13 +35,14 @@ class Campaign:
         self._newest: list[Round] = []  # the newest round, and what was handed out of it before a fit
         self.changes = 0  # new and revised labels
         self.fitted: Seen | None = None  # by the newest fit
+        self.grown: Grown | None = None  # the newest
+        self.cost = cost  # of more rows than there are, perhaps: of those that the pool is about to have
         self._fits: dict[int, tuple[Seen, float]] = {}  # the newest after so many rounds, and its time
         self._latest: dict[int, Label] = {}
         self._said: dict[tuple[int, Label | None], Label] = {}  # the latest by row and annotator
         self._asked_in: dict[int, str] = {}
         self._asked_of: dict[int, Label | None] = {}  # whom each row was last leased to
         self._numbers: dict[str, int] = {}
-        self._cost = cost
         self._spent = 0.0
         self._began = began
 
@@ -124,6 +125,11 @@ class Campaign:
                         self._close(lease.asked, batch.only(answered), event.time)
             case Fitted():
                 self._fit(event, event.seen or self.seen())
+            case Grown():
+                more = np.ones(event.n - len(self.available), dtype=bool)
+                self.available = np.concatenate([self.available, more])
+                self.labelled.grow(event.n)
+                self.grown = event
 
     def _is_news(self, index: int, label: Label, annotator: Label | None) -> bool:
         if label is ABSTAIN and index in self.labels:
@@ -152,7 +158,7 @@ class Campaign:
                 self.changes += self.labelled.put(index, label)
             if self.available[index]:
                 self.available[index] = False
-                self._spent += 1.0 if self._cost is None else float(self._cost[index])
+                self._spent += 1.0 if self.cost is None else float(self.cost[index])
         for ticket, lease in list(self.leases.items()):
             lease.waiting -= event.answers.keys()
             if not lease.waiting:
@@ -193,7 +199,7 @@ class Campaign:
                 labels=tuple(labels.get(index, ABSTAIN) for index in batch.indices.tolist()),
                 n_labels=len(labels),
                 score_seconds=asked.score_seconds,
-                cost=float(len(batch) if self._cost is None else self._cost[batch.indices].sum()),
+                cost=float(len(batch) if self.cost is None else self.cost[batch.indices].sum()),
                 total_cost=self._spent,
                 elapsed=time - self._began,
                 uncertainty=asked.uncertainty,

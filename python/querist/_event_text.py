@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from querist._events import Asked, Event, Fitted, Released, Seen, Told
+from querist._events import Asked, Event, Fitted, Grown, Released, Seen, Told
 from querist._protocols import Label
 from querist._reasons import LABELS, Reason, Reasons
 from querist._rounds import ABSTAIN, Batch
 
-KINDS = {Asked: "asked", Told: "told", Released: "released", Fitted: "fitted"}
+KINDS = {Asked: "asked", Told: "told", Released: "released", Fitted: "fitted", Grown: "grown"}
 
 
 def label_value(label: Label, name: str) -> Any:
@@ -52,6 +52,8 @@ def event_of(time: float, kind: str, text: str) -> Event:
             metrics = {name: float(value) for name, value in body["metrics"].items()}
             seen = body.get("seen")
             return Fitted(time, body["seconds"], metrics, None if seen is None else Seen(*map(int, seen)))
+        case "grown":
+            return Grown(time, int(body["n"]), dict(body["settings"]))
     raise ValueError(f"there is no event {kind!r}")
 
 
@@ -88,6 +90,8 @@ def _body(event: Event) -> dict[str, Any]:
         case Fitted():
             metrics = {name: _number(float(value)) for name, value in event.metrics.items()}
             return {"seconds": event.seconds, "metrics": metrics, "seen": event.seen}
+        case Grown():
+            return {"n": event.n, "settings": event.settings}
 
 
 def _asked(time: float, body: dict[str, Any]) -> Asked:

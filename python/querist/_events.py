@@ -1,4 +1,4 @@
-"""What happens in a campaign: four small events, of which all else follows.
+"""What happens in a campaign: five small events, of which all else follows.
 
 `Campaign` changes by them alone, and a journal is a list of them; to resume is to apply them again.
 """
@@ -67,4 +67,13 @@ class Fitted:
     seen: Seen | None  # None in older journals: what there was at the event
 
 
-Event: TypeAlias = Asked | Told | Released | Fitted
+@dataclass(frozen=True, slots=True, eq=False)
+class Grown:
+    """New rows came at the end of the pool."""
+
+    time: float
+    n: int  # rows from now on
+    settings: Mapping[str, Any]  # what tells the longer pool from another; nothing without a journal
+
+
+Event: TypeAlias = Asked | Told | Released | Fitted | Grown

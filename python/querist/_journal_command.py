@@ -75,10 +75,12 @@ def _replayed(journal: Journal) -> tuple[Began, Campaign, int]:
 
 
 def _shown(began: Began, campaign: Campaign) -> str:
+    grown = {} if campaign.grown is None else campaign.grown.settings
     facts: Mapping[str, Any] = {
         "begun": _time(began.time),
         "querist": began.querist,
-        **{name: value for name, value in began.settings.items() if value is not None},
+        **{name: value for name, value in {**began.settings, **grown}.items() if value is not None},
+        **({"rows at first": began.settings["X shape"][0]} if grown else {}),
         "answers": len(campaign.record),
         "labels": len(campaign.labels),
         "abstentions": len(campaign.available) - int(campaign.available.sum()) - len(campaign.labels),

@@ -48,6 +48,11 @@ class Labelled:
                 self._drop(before)
         return True
 
+    def grow(self, n: int) -> None:
+        """Let there be n rows, the new ones without a label."""
+        more = np.full(n - len(self._place_of_row), -1, np.int32)
+        self._place_of_row = np.concatenate([self._place_of_row, more])
+
     def sizes(self) -> dict[Label, int]:
         """Give how many rows have each label, as a model sees it: equal ones are one."""
         sizes: dict[Label, int] = {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from os import PathLike
 from time import monotonic, perf_counter, time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ from querist._arguments import finite, finite_weights, positive
 from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
-from querist._events import Fitted, Released, Told
+from querist._events import Fitted, Grown, Released, Told
 from querist._features import Density, Embed, Features
 from querist._frame import frame
 from querist._ledger import Ledger
@@ -45,6 +45,16 @@ from querist._quota import Quota, quota_setting
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
 from querist._rule import check_stop
 from querist._seed import drawn_seed
+from querist._settings import (
+    BY_ROW,
+    GROWS,
+    ROWS,
+    argument_settings,
+    campaign_settings,
+    disagreement,
+    labels_setting,
+    row_settings,
+)
 from querist._strategies import Cold, Pick, Recipe, Strategy
 from querist._training import Training
 
@@ -54,6 +64,15 @@ if TYPE_CHECKING:
     from querist._journal import Journal
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
+
+
+class _Layout(NamedTuple):
+    """A pool and what goes over its rows: made anew where it grows."""
+
+    pool: Pool
+    training: Training
+    picker: Picker
+    given: dict[str, Any]  # what a resumed campaign must have in common with this one
 
 
 class ActiveLearner:
@@ -218,71 +237,53 @@ class ActiveLearner:
         seed: int | np.random.Generator | None = None,
     ) -> None:
         self._model = checked_model(model)
-        self._pool = Pool(X, chunk)
         if not isinstance(seed, np.random.Generator):
             drawn_seed(seed)  # or an error
         self.seed = secrets.randbits(64) if seed is None else seed
-        self._training = Training(self._model, self._pool, retrain=retrain, warm_at=warm_at)
-        self._picker = Picker(
-            self._model,
-            self._pool,
-            Features(self._pool, embed),
-            self._training,
-            recipe=Recipe(score, density, select),
-            strategy=strategy,
-            epsilon=epsilon,
-            cold=cold,
-            groups=groups,
-            quota=quota,
-            root=int(np.random.default_rng(self.seed).integers(2**63)),
-        )
-        self._validation = checked_validation(validation)
-        self._lease = None if lease is None else finite(lease, "lease", least="above 0")
-        self._callbacks = Callbacks(callbacks)
         self.batch_size = positive(batch_size, "batch_size", "item")
-        # Other processes understand the time of day, but it may be set back; this clock is not.
-        self._clock = time() - monotonic()
-        n = len(self._pool)
-        self._cost = None if cost is None else finite_weights(cost, n, "cost")
-        began = self._now()
-        self._campaign = Campaign(n, self._cost, began)
-        self._given = {  # what a resumed campaign must have in common with this one
+        self._lease = None if lease is None else finite(lease, "lease", least="above 0")
+        self._options: dict[str, Any] = {
             "model": model,
             "score": score,
             "density": density,
             "select": select,
             "strategy": strategy,
-            "embed": embed,
-            "epsilon": float(epsilon),
+            "epsilon": epsilon,
             "cold": cold,
-            "warm_at": dict(self._training.warm_at) or None,  # as in a journal from before there was one
-            "groups": None if self._picker.groups is None else self._picker.groups.places,
-            "quota": quota_setting(quota),
-            "chunk": None if chunk is None else int(chunk),
+            "warm_at": warm_at,
+            "quota": quota,
+            "chunk": chunk,
             "batch_size": self.batch_size,
-            "cost": self._cost,
-            "retrain": dict(self._training.retrain),
+            "retrain": retrain,
             "lease": self._lease,
         }
+        root = int(np.random.default_rng(self.seed).integers(2**63))
+        layout = self._layout(X, root, embed=embed, groups=groups, cost=cost)
+        self._pool, self._training, self._picker, self._given = layout
+        self._validation = checked_validation(validation)
+        self._callbacks = Callbacks(callbacks)
+        # Other processes understand the time of day, but it may be set back; this clock is not.
+        self._clock = time() - monotonic()
+        n = len(self._pool)
+        began = self._now()
+        self._campaign = Campaign(n, self._given["cost"], began)
         self._starved: set[Label] = set()  # the classes that were warned of
-        self._untold: deque[tuple[int, Callable[..., None]]] = (
-            deque()
-        )  # rounds, each with a hook to tell of it
+        self._known: Grown | None = None  # the newest growth that the pool here agrees with
+        self._untold: deque[tuple[int, Callable[..., None]]] = deque()  # rounds, each with a hook
         told = {} if labels is None else checked_labels(labels, n)
         first = [Told(began, told, None, None)] if told else []
-        started = None
+        self._journal: Journal | None = None
         if journal is not None:
             # Here, and in resume, so that without a journal there is no SQLite.
             from querist._journal import Journal
-            from querist._settings import campaign_settings, labels_setting
 
             settings = campaign_settings(self._pool, self._given)
             settings["labels"] = labels_setting(told)
             settings |= {"seed": _number_of(self.seed), "root": self._picker.root}
-            started = Journal.started(journal, began, settings, first)
+            self._journal = Journal.started(journal, began, settings, first)
         for event in first:
             self._campaign.apply(event)
-        self._ledger = Ledger(self._campaign, started)
+        self._ledger = Ledger(self._campaign, self._journal, n)
 
     @classmethod
     def resume(
@@ -301,7 +302,8 @@ class ActiveLearner:
         Parameters
         ----------
         model, X
-            As at the start; the model is fitted again when it is needed.
+            As at the start; the model is fitted again when it is needed. The pool may have grown since: new
+            rows come after those that it had, as in `extend`.
         journal : path
             The file.
         labels, seed
@@ -321,7 +323,8 @@ class ActiveLearner:
         ------
         JournalError
             If the file cannot be read, is damaged or of another schema, or was begun with other arguments:
-            the first that differs is named. Of the pool the shape, the dtype and up to 256 rows are compared.
+            the first that differs is named. Of the pool the shape, the dtype and up to 256 rows are compared,
+            of a longer one as far as it was known.
 
         Examples
         --------
@@ -523,7 +526,7 @@ class ActiveLearner:
         k = positive(self.batch_size, "batch_size", "item") if k is None else positive(k, "k", "item")
         annotator = checked_annotator(annotator)
         self._callbacks("before_ask", self)
-        self._ledger.catch_up()
+        self._catch_up()
         now = self._now()
         if expired := self._campaign.expired(now):
             self._ledger.let(*(Released(now, ticket) for ticket in expired))
@@ -591,7 +594,7 @@ class ActiveLearner:
         annotator = checked_annotator(annotator)
         answers = checked_answers(told, labels, n=len(self._pool))
         self._callbacks("before_tell", self, dict(answers))
-        self._ledger.catch_up()
+        self._catch_up()
         if not (ticket is None or self._campaign.has_asked(ticket)):
             raise ValueError(f"batch: expected one that this learner has asked, got the ticket {ticket!r}")
         owners = (
@@ -627,6 +630,66 @@ class ActiveLearner:
         """
         self._bring_up_to_date()
         self._ledger.save()  # at once: a resumed campaign would not make a fit again that was not due
+
+    def extend(
+        self,
+        X: Any,
+        *,
+        embed: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        cost: ArrayLike | None = None,
+    ) -> None:
+        """Go on with a longer pool: all rows so far, and new ones at the end.
+
+        Labels, open batches and rounds stay as they are; the next new batch may have new rows. A journal has
+        this as an event: other processes on it then get a `JournalError` from `ask`, `tell` and `fit`, which
+        change nothing, until they call this too.
+
+        Parameters
+        ----------
+        X : as at the start
+            The whole pool; of a function without arguments, what it gives is counted anew.
+        embed, groups, cost : arrays, optional
+            Anew, for all rows, where they were given as arrays at the start.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a row is missing or another than before, or an argument is not what it should be; then nothing
+            has changed. As in `resume` the dtype and up to 256 rows are compared; of chunks without a journal
+            their number alone.
+        JournalError
+            If the journal cannot be written now, which the next call tries again; or if another process has
+            gone on with more rows than these, or others.
+
+        Examples
+        --------
+        >>> import querist as qr
+        >>> learner = qr.ActiveLearner(lambda X: X, [[0.9, 0.1], [0.8, 0.2]], batch_size=1)
+        >>> learner.tell(learner.ask(), ["cat"])
+        >>> learner.extend([[0.9, 0.1], [0.8, 0.2], [0.5, 0.5]])
+        >>> learner.ask().indices
+        array([2])
+        """
+        n = len(self._campaign.available)
+        given = {"embed": embed, "groups": groups, "cost": cost}
+        for name, values in given.items():
+            before = self._given[name]
+            if callable(before) and values is None:
+                given[name] = before
+            elif (before is None or callable(before)) != (values is None):
+                expected = "one for each row" if values is None else "None"
+                raise ValueError(f"{name}: expected {expected}, as at the start, got {type(values).__name__}")
+        layout = self._layout(X, self._picker.root, **given)
+        if len(layout.pool) < n:
+            raise ValueError(f"X: expected at least the {n} rows so far, got {len(layout.pool)}; {GROWS}")
+        stored, longer = self._stored(n), row_settings(layout.pool, layout.given, n)
+        if differs := disagreement(stored, {name: longer[name] for name in stored}, of="the campaign"):
+            raise ValueError(differs)
+        self._pool, self._training, self._picker, self._given = layout
+        self._campaign.cost = layout.given["cost"]
+        self._ledger.n_rows = len(self._pool)
+        self._catch_up()
 
     def run(self, oracle: Oracle, *, stop: StopRule | None = None) -> Iterator[Round]:
         """Ask the oracle, tell its answers, fit; yield each round until it is enough.
@@ -680,7 +743,7 @@ class ActiveLearner:
 
     def _until(self, oracle: Oracle, stop: StopRule | None) -> Iterator[Round]:
         with progress_bar(self.n_labels, len(self._pool), oracle, stop) as without_bar:
-            self._ledger.catch_up()
+            self._catch_up()
             self._tell_of_rounds()
             self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
             while not (stop and self.history and stop(self.history)):
@@ -708,7 +771,7 @@ class ActiveLearner:
             self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:
-        self._ledger.catch_up()
+        self._catch_up()
         fitted, seen = self._campaign.fitted, self._campaign.seen()
         is_new = fitted is None or fitted.changes != seen.changes
         if self._training.is_cold(self._campaign) or not (is_new or self._ledger.must_refit):
@@ -762,6 +825,62 @@ class ActiveLearner:
     def _now(self) -> float:
         return self._clock + monotonic()
 
+    def _layout(self, X: Any, root: int, *, embed: Any, groups: Any, cost: Any) -> _Layout:
+        """Give what goes over the rows of a pool, if it is as it should be."""
+        options = self._options
+        pool = Pool(X, options["chunk"])
+        training = Training(self._model, pool, retrain=options["retrain"], warm_at=options["warm_at"])
+        picker = Picker(
+            self._model,
+            pool,
+            Features(pool, embed),
+            training,
+            recipe=Recipe(options["score"], options["density"], options["select"]),
+            strategy=options["strategy"],
+            epsilon=options["epsilon"],
+            cold=options["cold"],
+            groups=groups,
+            quota=options["quota"],
+            root=root,
+        )
+        given = {
+            **options,
+            "embed": embed,
+            "epsilon": float(options["epsilon"]),
+            "warm_at": dict(training.warm_at) or None,  # as in a journal from before there was one
+            "groups": picker.groups,
+            "quota": quota_setting(options["quota"]),
+            "chunk": None if options["chunk"] is None else int(options["chunk"]),
+            "cost": None if cost is None else finite_weights(cost, len(pool), "cost"),
+            "retrain": dict(training.retrain),
+        }
+        return _Layout(pool, training, picker, given)
+
+    def _catch_up(self) -> None:
+        """Let happen what others have written; and that the pool has grown, where it has grown here."""
+        self._ledger.catch_up()
+        grown = self._campaign.grown
+        if self._journal is not None and grown is not None and grown is not self._known:  # by another process
+            differs = disagreement(grown.settings, row_settings(self._pool, self._given, grown.n))
+            if differs is not None:
+                raise JournalError(f"journal {self._journal.path}: {differs}")
+            self._known = grown
+        if len(self._campaign.available) < len(self._pool):
+            settings = {} if self._journal is None else row_settings(self._pool, self._given)
+            self._known = Grown(self._now(), len(self._pool), settings)
+            self._ledger.let(self._known)  # perhaps in vain, if another process is faster
+            self._catch_up()
+
+    def _stored(self, n: int) -> dict[str, Any]:
+        """Give what is known of the n rows of the campaign: by the journal, or else by the pool itself."""
+        if self._journal is not None and self._journal.began is not None:
+            grown = self._campaign.grown
+            settings = self._journal.began.settings if grown is None else grown.settings
+            return {name: settings.get(name) for name in ROWS}
+        if self._pool.streamed:  # what its function gave then is gone
+            return argument_settings({name: self._given[name] for name in BY_ROW}, n)
+        return row_settings(self._pool, self._given, n)
+
     def _continue(
         self,
         journal: Journal,
@@ -769,11 +888,10 @@ class ActiveLearner:
         batch_size: int | None,
         seed: int | np.random.Generator | None,
     ) -> None:
-        from querist._settings import campaign_settings, disagreement, labels_setting
-
         began = journal.began
         assert began is not None, "an opened journal has begun"
-        given = campaign_settings(self._pool, self._given)
+        n = began.settings["X shape"][0]
+        given = campaign_settings(self._pool, self._given, n)
         del given["batch_size"]  # which may change at any time
         if labels is not None:
             given["labels"] = labels_setting(checked_labels(labels, len(self._pool)))
@@ -788,9 +906,10 @@ class ActiveLearner:
             self.batch_size = began.settings["batch_size"]
         self._picker.root = began.settings["root"]
         self.seed = self.seed if began.settings["seed"] is None else began.settings["seed"]
-        self._campaign = Campaign(len(self._pool), self._cost, began.time)
-        self._ledger = Ledger(self._campaign, journal)
-        self._ledger.catch_up()
+        self._journal = journal
+        self._campaign = Campaign(n, self._given["cost"], began.time)
+        self._ledger = Ledger(self._campaign, journal, len(self._pool))
+        self._catch_up()
 
 
 def _number_of(seed: Any) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from querist._campaign import Campaign
-from querist._events import Asked, Event, Fitted, Told
+from querist._events import Asked, Event, Fitted, Grown, Told
 from querist._interrupts import uninterrupted
 from querist._rounds import JournalError
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Ledger:
     """A campaign with its journal, which other processes may write to as well."""
 
-    def __init__(self, campaign: Campaign, journal: Journal | None = None) -> None:
+    def __init__(self, campaign: Campaign, journal: Journal | None, n_rows: int) -> None:
         self.campaign = campaign
+        self.n_rows = n_rows  # of the pool that is at hand
         # The model is not that of `campaign.fitted`: others made that fit, or one made here has broken off.
         self.must_refit = False
         self._journal = journal
@@ -77,12 +78,19 @@ class Ledger:
                 self._journal.close()
 
     def _take_over(self, event: Event) -> None:
+        if isinstance(event, Grown) and event.n > self.n_rows and self._journal is not None:
+            raise JournalError(
+                f"journal {self._journal.path}: the pool has grown to {event.n} rows, and here are the first "
+                f"{self.n_rows}; give all of them to learner.extend, or to ActiveLearner.resume"
+            )
         self.campaign.apply(event)
         self.must_refit |= isinstance(event, Fitted)
 
 
 def _are_overtaken(events: Sequence[Event], others: Sequence[Event]) -> bool:
-    """Tell whether one of the events is a batch that is no longer what should be asked."""
+    """Tell whether one of the events is a batch that is no longer what should be asked, or growth by then."""
+    if any(isinstance(event, Grown) for event in events):
+        return any(isinstance(other, Grown) for other in others)
     asked = [event for event in events if isinstance(event, Asked)]
     rows = {row for event in asked for row in event.batch.indices.tolist()}
     return bool(asked) and any(

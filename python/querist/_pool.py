@@ -23,10 +23,10 @@ class Pool:
 
     def __init__(self, X: Any, chunk: int | None = None) -> None:
         self.X = X.tocsr() if hasattr(X, "tocsr") else X  # not all sparse formats have rows to take
-        self._streamed = callable(X) and not hasattr(X, "__len__")
+        self.streamed = callable(X) and not hasattr(X, "__len__")
         if chunk is not None:
             positive(chunk, "chunk", "row")
-        self._n = sum(map(row_count, _checked_chunks(X()))) if self._streamed else row_count(X)
+        self._n = sum(map(row_count, _checked_chunks(X()))) if self.streamed else row_count(X)
         bytes_of_row = getattr(X, "nbytes", 0) // max(self._n, 1)
         self._chunk = min(ROWS, max(BYTES // max(bytes_of_row, 1), 1)) if chunk is None else chunk
 
@@ -35,7 +35,7 @@ class Pool:
 
     def chunks(self) -> Iterator[tuple[slice, Any]]:
         """Give the rows from first to last, a chunk at a time, and which they are."""
-        if not self._streamed:
+        if not self.streamed:
             if self._n <= self._chunk:
                 yield slice(0, self._n), self.X
                 return
@@ -51,7 +51,10 @@ class Pool:
                 break
             yield rows, chunk
         if start != self._n:
-            raise ValueError(f"X: expected chunks of {self._n} rows in all, as at first, got {start}")
+            raise ValueError(
+                f"X: expected chunks of {self._n} rows in all, as at first, got {start}; for new rows at the "
+                "end call learner.extend"
+            )
 
     def mapped(self, function: Callable[[Any], Any], name: str) -> Any:
         """Give the (n, d) array, or CSR matrix, of what the function makes of each chunk."""
@@ -79,7 +82,7 @@ class Pool:
 
     def take(self, indices: NDArray[np.int64]) -> Any:
         """Give the rows at `indices`, in that order and of the same kind as `X` or its chunks."""
-        if not self._streamed:
+        if not self.streamed:
             return _taken(self.X, indices)
         order = np.argsort(indices, kind="stable")
         parts = []

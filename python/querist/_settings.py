@@ -15,7 +15,11 @@ from querist._arrays import as_array, is_sparse
 from querist._event_text import label_value
 from querist._pool import Pool
 from querist._protocols import Label
+from querist._quota import Groups, numbered
 
+BY_ROW = ("embed", "groups", "cost")  # arguments
+ROWS = ("X shape", "X dtype", "X rows", *BY_ROW)  # settings
+GROWS = "a pool may grow at its end; the rows that it has stay, as they are"
 ANOTHER = (
     "to change it, resume as it was begun, close, and begin another journal with labels=old.labels, those of "
     "the learner that was resumed"
@@ -23,9 +27,20 @@ ANOTHER = (
 SAMPLE = 256  # rows of a pool that are hashed, evenly spaced
 
 
-def campaign_settings(pool: Pool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what tells one campaign from another: its pool and its arguments."""
-    return {**_pool_settings(pool), **{name: _setting(value) for name, value in given.items()}}
+def campaign_settings(pool: Pool, given: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
+    """Give what tells one campaign from another: its pool and its arguments; or what they were of n rows."""
+    n = len(pool) if n is None else min(n, len(pool))
+    return {**_pool_settings(pool, n), **argument_settings(given, n)}
+
+
+def row_settings(pool: Pool, given: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
+    """Give those of the settings that change when the pool grows."""
+    return campaign_settings(pool, {name: given[name] for name in BY_ROW}, n)
+
+
+def argument_settings(given: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """Give what tells arguments from others; those that go by row, of the first n."""
+    return {name: _setting(_first(value, n) if name in BY_ROW else value) for name, value in given.items()}
 
 
 def labels_setting(labels: Mapping[int, Label]) -> str:
@@ -34,19 +49,22 @@ def labels_setting(labels: Mapping[int, Label]) -> str:
     return hashlib.blake2b(json.dumps(pairs).encode(), digest_size=16).hexdigest()
 
 
-def disagreement(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+def disagreement(
+    stored: Mapping[str, Any], given: Mapping[str, Any], *, of: str = "the journal"
+) -> str | None:
     """Name the first setting that differs, with both values."""
     for name, value in given.items():
         if stored.get(name) != value:
+            grows = f"; {GROWS}" if name.startswith("X ") else ""
             if name in ("X rows", "labels"):  # known by a hash, which tells nobody anything
-                return f"{name}: they differ from those that the journal was begun with"
+                return f"{name}: they differ from those that {of} was begun with{grows}"
             if name == "root":  # what a generator gave
                 return (
                     "seed: expected what the journal was begun with, or a generator in that state, got a "
                     "generator in another; leave it out to go on with the first"
                 )
-            differs = f"{name}: the journal was begun with {stored.get(name)!r}, got {value!r}"
-            return differs if name.startswith("X ") or name == "seed" else f"{differs}; {ANOTHER}"
+            differs = f"{name}: {of} was begun with {stored.get(name)!r}, got {value!r}{grows}"
+            return differs if grows or name == "seed" else f"{differs}; {ANOTHER}"
     return None
 
 
@@ -59,15 +77,23 @@ def pool_mark(pool: Pool) -> str:
     return f"{len(pool)} {_hash(pool.take(_sample(len(pool), 16))) if at_hand else ''}"
 
 
-def _pool_settings(pool: Pool) -> dict[str, Any]:
-    """Give what tells one pool from another: shape, dtype, and a hash of a sample of the rows."""
-    n = len(pool)
+def _pool_settings(pool: Pool, n: int) -> dict[str, Any]:
+    """Give what tells n rows of a pool from others: shape, dtype, and a hash of a sample of the rows."""
     sample = pool.take(_sample(n))
     return {
         "X shape": [n, *(int(length) for length in getattr(sample, "shape", (n,))[1:])],
         "X dtype": str(getattr(sample, "dtype", type(sample).__name__)),
         "X rows": _hash(sample),
     }
+
+
+def _first(given: Any, n: int) -> Any:
+    """Give what there is for the first n rows, or what is not by row as it is."""
+    if isinstance(given, Groups):  # numbered as if there were no others
+        return given.places if n == len(given.places) else numbered(given.of_rows()[:n], n).places
+    if given is None or callable(given):
+        return given
+    return (given.tocsr() if is_sparse(given) else as_array(given, "array"))[:n]
 
 
 def _setting(given: Any) -> Any:

@@ -203,7 +203,8 @@ class _Successive:
         if not follows or self._before is None or now is None:
             self._values.clear()
         elif history[-2].fit_seconds > 0:
-            self._values.append(self._compare(self._before, now, history))
+            n = min(len(self._before), len(now))  # without the rows that have come in between
+            self._values.append(self._compare(self._before[:n], now[:n], history))
         self._last, self._before = _mark(newest), now
         return self._values
 
@@ -227,5 +228,5 @@ def _kappa(before: Predictions, now: Predictions) -> float:
 def _unchanged(before: Predictions, now: Predictions, history: Sequence[Round]) -> bool:
     changed = before != now
     for round in history[:-1]:
-        changed[round.indices] = False
+        changed[round.indices[round.indices < len(changed)]] = False
     return not changed.any()
