@@ -101,7 +101,9 @@ class TestRows:
         answer(learner)
         assert learner.model.class_count_.sum() == 2
 
-    @pytest.mark.parametrize("kind", ["csr", "pandas", "polars", "list", "text", "function", "map"])
+    @pytest.mark.parametrize(
+        "kind", ["csr", "pandas", "polars", "list", "text", "text array", "function", "map"]
+    )
     @pytest.mark.parametrize("resumes", [True, False])
     def test_any_pool_grows(self, path, tmp_path, kind, resumes):
         def made(rows):
@@ -114,6 +116,8 @@ class TestRows:
             if kind == "map":
                 np.save(tmp_path / "rows.npy", rows)
                 return np.load(tmp_path / "rows.npy", mmap_mode="r")
+            if kind == "text array":
+                return np.array([f"{row}{'!' * at}" for at, row in enumerate(rows)])
             return list(map(str, rows)) if kind == "text" else rows.tolist()
 
         def model(rows):

@@ -92,7 +92,7 @@ class ActiveLearner:
         else the labels 0, 1, 2 and so on. A regressor (fit, predict) has the score "variance": it takes
         `return_std=True`, or is a forest or a list of regressors.
     X : (n, ...) array, sparse matrix, data frame or sequence, or callable
-        The pool. Not copied. Rows go by position, never by a data frame's index.
+        The pool. Not copied. Rows go by position, never by a data frame's index. It may grow, by `extend`.
         For a pool that no memory holds, a memory-mapped array, or a function without
         arguments that gives the chunks of rows from first to last, anew at each call: arrays, sparse
         matrices, data frames or lists. It is called once at the start to count the rows and up to three times

@@ -80,6 +80,10 @@ def pool_mark(pool: Pool) -> str:
 def _pool_settings(pool: Pool, n: int) -> dict[str, Any]:
     """Give what tells n rows of a pool from others: shape, dtype, and a hash of a sample of the rows."""
     sample = pool.take(_sample(n))
+    if n < len(pool) and isinstance(pool.X, np.ndarray) and pool.X.dtype.kind in "US":
+        # numpy makes text as wide as the longest of all, which may be among the new rows.
+        width = int(np.char.str_len(pool.X[:n]).max(initial=1))
+        sample = sample.astype(f"{pool.X.dtype.kind}{width}")
     return {
         "X shape": [n, *(int(length) for length in getattr(sample, "shape", (n,))[1:])],
         "X dtype": str(getattr(sample, "dtype", type(sample).__name__)),
