@@ -143,7 +143,7 @@ impl fmt::Display for Fault {
             }
             Self::Sum { sum, tolerance } => write!(
                 f,
-                "its probabilities sum to {sum}, expected 1 (tolerance {tolerance}): normalise the rows"
+                "its probabilities sum to {sum}, expected 1 (tolerance {tolerance}): normalise the rows; of labels that do not exclude each other, score each as a pair (p, 1 - p)"
             ),
             Self::NotALogit { column, value } => {
                 write!(f, "column {column} is {value}, expected a finite logit or -inf")
