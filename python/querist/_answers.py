@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -122,3 +122,29 @@ def plain_labels(labels: Labels, name: str, *, each: str) -> list[Label]:
         if label is None or _is_nan(label):
             raise ValueError(f"{name}[{at}]: expected a label or querist.ABSTAIN, got {label}")
     return answers
+
+
+def checked_pair(answer: Any, asked: Collection[int]) -> tuple[int, Any]:
+    """Give the index and the label that an oracle's iterator gives.
+
+    Raises
+    ------
+    TypeError
+        If it is no pair.
+    ValueError
+        If the index is none of those asked.
+    """
+    try:  # a text of two letters is a label, and no pair
+        pair: Any = () if isinstance(answer, str | bytes) else answer
+        index, label = pair
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"oracle: expected an iterator of pairs (index, label), got one that gives {answer!r}; "
+            "labels alone are to come as a sequence, such as list(answers)"
+        ) from error
+    if index not in asked:
+        raise ValueError(
+            f"oracle: expected pairs (index, label) for the indices {asked} of the batch, got "
+            f"{answer!r}; labels of other rows are for tell"
+        )
+    return index, label

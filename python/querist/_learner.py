@@ -11,23 +11,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from os import PathLike
 from time import monotonic, perf_counter, time
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from querist._answers import checked_annotator, checked_answers, checked_labels
-from querist._arguments import finite, finite_weights, positive
+from querist._answers import checked_annotator, checked_answers, checked_labels, checked_pair
+from querist._arguments import finite, positive
 from querist._balance import Balance, class_balance, warn_of_starved
 from querist._callbacks import Callbacks
 from querist._campaign import Campaign
 from querist._events import Fitted, Grown, Released, Told
-from querist._features import Density, Embed, Features
+from querist._features import Density, Embed
 from querist._frame import frame
+from querist._layout import laid_out
 from querist._ledger import Ledger
 from querist._model import checked_model, checked_validation
-from querist._picker import Picker
-from querist._pool import Pool
 from querist._progress import progress_bar
 from querist._protocols import (
     Indices,
@@ -41,7 +40,7 @@ from querist._protocols import (
     Validation,
     WarmAt,
 )
-from querist._quota import Quota, quota_setting
+from querist._quota import Quota
 from querist._rounds import ABSTAIN, Answer, Batch, JournalError, PoolExhausted, Round
 from querist._rule import check_stop
 from querist._seed import drawn_seed
@@ -55,8 +54,7 @@ from querist._settings import (
     labels_setting,
     row_settings,
 )
-from querist._strategies import Cold, Pick, Recipe, Strategy
-from querist._training import Training
+from querist._strategies import Cold, Pick, Strategy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,15 +62,6 @@ if TYPE_CHECKING:
     from querist._journal import Journal
 
 __all__ = ["ABSTAIN", "ActiveLearner", "Answer", "Batch", "PoolExhausted", "Round"]
-
-
-class _Layout(NamedTuple):
-    """A pool and what goes over its rows: made anew where it grows."""
-
-    pool: Pool
-    training: Training
-    picker: Picker
-    given: dict[str, Any]  # what a resumed campaign must have in common with this one
 
 
 class ActiveLearner:
@@ -258,7 +247,7 @@ class ActiveLearner:
             "lease": self._lease,
         }
         root = int(np.random.default_rng(self.seed).integers(2**63))
-        layout = self._layout(X, root, embed=embed, groups=groups, cost=cost)
+        layout = laid_out(self._model, X, self._options, root, embed=embed, groups=groups, cost=cost)
         self._pool, self._training, self._picker, self._given = layout
         self._validation = checked_validation(validation)
         self._callbacks = Callbacks(callbacks)
@@ -680,7 +669,7 @@ class ActiveLearner:
             elif (before is None or callable(before)) != (values is None):
                 expected = "one for each row" if values is None else "None"
                 raise ValueError(f"{name}: expected {expected}, as at the start, got {type(values).__name__}")
-        layout = self._layout(X, self._picker.root, **given)
+        layout = laid_out(self._model, X, self._options, self._picker.root, **given)
         if len(layout.pool) < n:
             raise ValueError(f"X: expected at least the {n} rows so far, got {len(layout.pool)}; {GROWS}")
         stored, longer = self._stored(n), row_settings(layout.pool, layout.given, n)
@@ -790,18 +779,7 @@ class ActiveLearner:
         """Tell answers as they come, and whether there was one for each item."""
         asked, told = batch.indices.tolist(), set()
         for answer in answers:
-            try:  # a text of two letters is a label, and no pair
-                index, label = () if isinstance(answer, str | bytes) else answer
-            except (TypeError, ValueError) as error:
-                raise TypeError(
-                    f"oracle: expected an iterator of pairs (index, label), got one that gives {answer!r}; "
-                    "labels alone are to come as a sequence, such as list(answers)"
-                ) from error
-            if index not in asked:
-                raise ValueError(
-                    f"oracle: expected pairs (index, label) for the indices {asked} of the batch, got "
-                    f"{answer!r}; labels of other rows are for tell"
-                )
+            index, label = checked_pair(answer, asked)
             self.tell(batch.only(batch.indices == index), [label])
             told.add(index)
         return told.issuperset(asked)
@@ -824,37 +802,6 @@ class ActiveLearner:
 
     def _now(self) -> float:
         return self._clock + monotonic()
-
-    def _layout(self, X: Any, root: int, *, embed: Any, groups: Any, cost: Any) -> _Layout:
-        """Give what goes over the rows of a pool, if it is as it should be."""
-        options = self._options
-        pool = Pool(X, options["chunk"])
-        training = Training(self._model, pool, retrain=options["retrain"], warm_at=options["warm_at"])
-        picker = Picker(
-            self._model,
-            pool,
-            Features(pool, embed),
-            training,
-            recipe=Recipe(options["score"], options["density"], options["select"]),
-            strategy=options["strategy"],
-            epsilon=options["epsilon"],
-            cold=options["cold"],
-            groups=groups,
-            quota=options["quota"],
-            root=root,
-        )
-        given = {
-            **options,
-            "embed": embed,
-            "epsilon": float(options["epsilon"]),
-            "warm_at": dict(training.warm_at) or None,  # as in a journal from before there was one
-            "groups": picker.groups,
-            "quota": quota_setting(options["quota"]),
-            "chunk": None if options["chunk"] is None else int(options["chunk"]),
-            "cost": None if cost is None else finite_weights(cost, len(pool), "cost"),
-            "retrain": dict(training.retrain),
-        }
-        return _Layout(pool, training, picker, given)
 
     def _catch_up(self) -> None:
         """Let happen what others have written; and that the pool has grown, where it has grown here."""
