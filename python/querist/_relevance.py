@@ -60,7 +60,7 @@ def mmr(
 
     Notes
     -----
-    O(n k d) time at most, often far less; O(n + k d) memory.
+    O(n k d) time at most, often far less; O(n) memory, and the picks and labelled rows, kept dense.
 
     References
     ----------

@@ -127,9 +127,7 @@ def _check_valid(proba: NDArray[Any], unfit: NDArray[np.bool_], start: int, name
         entropy(alone) if proba.ndim == 2 else committee_scores(alone, ["consensus_entropy"])
     except ValueError as error:
         # Its row is that of one alone, and its advice is of arguments that the loop does not have.
-        found = (
-            str(error).removeprefix("proba: row 0 ").partition("; ")[0].removesuffix(": normalise the rows")
-        )
+        found = str(error).removeprefix("proba: row 0 ").partition("; ")[0].partition(": normalise")[0]
         raise ValueError(
             f"{name}: row {start + row} of the pool {found}; return the probabilities of classes, which sum "
             "to 1, as the softmax of logits does; for labels that are independent pass a function as score="

@@ -106,9 +106,10 @@ def classifier_margin(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> N
         return np.zeros(X.shape[0])
     given = numbers(proba, "predict_proba")
     # In float64, where a small gap beside 1 keeps the digits that it has in float32.
-    margin = scored(querist.margin, given.astype(np.float64), "predict_proba")
+    wide = given.astype(np.float64) if given.dtype == np.float32 else given
+    gap = 1 - scored(querist.margin, wide, "predict_proba")
     # With one class the gap is 1 to querist, as nothing is uncertain, and 0 to modAL.
-    return np.zeros(len(margin)) if given.shape[1] == 1 else (1 - margin).astype(given.dtype)
+    return np.zeros(len(gap)) if given.shape[1] == 1 else gap.astype(given.dtype)
 
 
 def classifier_entropy(classifier: Any, X: Any, **predict_proba_kwargs: Any) -> NDArray[Any]:
