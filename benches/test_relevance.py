@@ -1,4 +1,4 @@
-"""MMR, ranked batch and power sampling against careful numpy, modAL and the memory."""
+"""MMR, ranked batch, power sampling and a stream against careful numpy, the peers and the memory."""
 
 from __future__ import annotations
 
@@ -101,3 +101,24 @@ def test_power(bench):
     )
     work = f"power k = {k} of {n:,}"
     bench.add(work, taken["querist"], "the limit", taken["limit"], bar=0.3, moved=scores.nbytes)
+
+
+def test_a_stream(bench):
+    peers = pytest.importorskip("skactiveml.stream.budgetmanager")
+    scores = np.random.default_rng(0).random(max(500, int(5000 * bench.scale)))
+
+    def ours() -> list[int]:
+        return qr.select.QuantileFilter(0.1).pick(scores).indices.tolist()
+
+    def theirs() -> list[int]:
+        peer, asked = peers.BalancedIncrementalQuantileFilter(w=100, w_tol=50, budget=0.1), []
+        for place, score in enumerate(scores):
+            queried = peer.query_by_utility(np.array([score]))
+            peer.update([[0.0]], queried, [score])
+            asked += [place] * len(queried)
+        return asked
+
+    assert ours() == theirs()
+    taken = bench.interleaved({"querist": ours, "skactiveml": theirs})
+    work = f"QuantileFilter, {len(scores):,} items of a stream"
+    bench.add(work, taken["querist"], "scikit-activeml", taken["skactiveml"])
