@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import querist as qr
 import scipy.sparse
 from sklearn.base import ClassifierMixin
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -937,3 +939,18 @@ def test_r2_is_that_of_scikit_learn_in_any_dtype():
         learner = qr.ActiveLearner(Ridge(), X, strategy="random", **data)
         [one] = learner.run(lambda indices, _: y[indices], stop=qr.stop.MaxRounds(1))
         assert one.metrics["r2"] == pytest.approx(r2_score(truth.astype(float), learner.model.predict(X)))
+
+
+def test_members_that_know_names_of_columns_are_asked_with_them():
+
+    X, _ = load_iris(return_X_y=True)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+
+    def by_name():
+        return make_pipeline(make_column_transformer((StandardScaler(), ["a", "b", "d"])), LinearSVC())
+
+    model = VotingClassifier([("one", by_name()), ("two", by_name()), ("three", LinearSVC())])
+    learner = qr.ActiveLearner(model, frame, score="vote_entropy", labels={0: 0, 50: 1, 100: 2, 120: 2})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(learner.ask()) == 10

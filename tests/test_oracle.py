@@ -959,3 +959,52 @@ def test_half_a_surrogate_pair_is_named_before_a_file_is_written(tmp_path, forma
 def test_a_text_is_no_list_of_classes(tmp_path):
     with pytest.raises(TypeError, match="classes: expected a sequence of labels, got 'ab'"):
         oracle.FileExchange(tmp_path, "ab")
+
+
+@pytest.mark.parametrize("line", ['{"ticket":"q"}', '{"index":""}', "[1]"])
+def test_a_damaged_file_of_what_was_asked_is_named(tmp_path, line):
+    learner = qr.ActiveLearner(lambda X: X, [[0.5, 0.5], [0.9, 0.1]], batch_size=1)
+    exchange = oracle.FileExchange(tmp_path, classes=["a"], format="jsonl")
+    batch = learner.ask()
+    exchange.export(batch)
+    [asked] = tmp_path.glob("*.asked.jsonl")
+    asked.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"asked\.jsonl, line 1"):
+        exchange.answers(batch)
+
+
+def test_a_quote_that_is_not_closed_is_told_of(tmp_path):
+    learner = qr.ActiveLearner(lambda X: X, np.full((3, 2), 0.5), batch_size=3)
+    exchange = oracle.FileExchange(tmp_path, classes=["x"], show=lambda row: {"text": f"row {row}"})
+    batch = learner.ask()
+    path = exchange.export(batch)
+    lines = [f"{batch.ticket},0,row 0,x", f'{batch.ticket},1,"row 1,x', f"{batch.ticket},2,row 2,x"]
+    path.write_text("\n".join(["ticket,index,text,label", *lines]) + "\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="as a quote that is not closed does"):
+        told, labels = exchange.answers(batch)
+    assert (told.indices.tolist(), labels) == ([0], ["x"])
+    lines[1:] = [f"{batch.ticket},1,row 1"]
+    path.write_text("\n".join(["ticket,index,text,label", *lines]), encoding="utf-8")
+    assert exchange.answers(batch)[1] == ["x"]  # an empty last cell may be left out
+
+
+def test_a_number_is_that_number_with_or_without_its_point(tmp_path):
+    learner = qr.ActiveLearner(lambda X: X, np.full((4, 2), 0.5), batch_size=4)
+    exchange = oracle.FileExchange(tmp_path, classes=[1, True, 2.0, "2"])
+    batch = learner.ask()
+    path = exchange.export(batch)
+    written = ["1.0", "true", "2.00", "2"]
+    lines = [f"{batch.ticket},{row},{text}" for row, text in enumerate(written)]
+    path.write_text("\n".join(["ticket,index,label", *lines]), encoding="utf-8")
+    labels = exchange.answers(batch)[1]
+    assert [(type(label), label) for label in labels] == [(int, 1), (bool, True), (float, 2.0), (str, "2")]
+    path.write_text(
+        "\n".join(["ticket,index,label", f"{batch.ticket},0,1", f"{batch.ticket},0,true"]), encoding="utf-8"
+    )
+    with pytest.warns(UserWarning, match="expected one label for index 0, got 1 and True"):
+        assert exchange.answers(batch)[1] == []
+
+
+def test_keys_that_are_the_same_as_they_are_typed_are_refused():
+    with pytest.raises(ValueError, match="keys that differ"):
+        oracle.Prompt({"e\u0301": "A", "\u00e9": "B"})

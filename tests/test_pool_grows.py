@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import weakref
 from contextlib import closing
 
 import numpy as np
@@ -382,3 +384,76 @@ def test_the_command_tells_of_it(path, capsys):
     assert any(line[:2] == ["rows", "at"] and line[2].split() == ["first", "60"] for line in lines)
     assert _cli.main(["journal", "export", str(path)]) == 0
     assert f"\n{MORE - 1},elk," in capsys.readouterr().out
+
+
+def flat(rows):
+    return np.tile([0.6, 0.4], (len(rows), 1))
+
+
+@pytest.mark.parametrize("dtype", ["U40", "S40", None])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_texts_grow_whatever_the_width_of_their_dtype(tmp_path, dtype, chunked):
+    texts = np.array(["x" * length for length in range(1, 31)], dtype)
+
+    def pool(n):
+        return (lambda: iter([texts[: n // 2], texts[n // 2 : n]])) if chunked else texts[:n]
+
+    with qr.ActiveLearner(flat, pool(10), journal=tmp_path / "run.db") as learner:
+        learner.extend(pool(20))
+    with qr.ActiveLearner.resume(flat, pool(30), journal=tmp_path / "run.db") as learner:
+        assert len(learner.ask(k=40)) == 30
+    other = texts.copy()
+    other[3] = b"y" if dtype == "S40" else "y"
+    with pytest.raises(qr.JournalError, match="X rows"):
+        qr.ActiveLearner.resume(flat, other, journal=tmp_path / "run.db")
+
+
+def test_no_pool_that_was_outgrown_stays_in_memory():
+    pools = [np.random.default_rng(0).normal(size=(10 * n, 2)) for n in range(1, 4)]
+    rows = [np.vstack(pools[:n]) for n in range(1, 4)]
+    seen = [weakref.ref(X) for X in rows]
+    learner = qr.ActiveLearner(flat, rows.pop(0), batch_size=2)
+    while True:
+        learner.tell(learner.ask(), ["a", "b"])
+        learner.ask(annotator="open")
+        if not rows:
+            break
+        learner.extend(rows.pop(0))
+    gc.collect()
+    assert [X() is not None for X in seen] == [False, False, True]
+    assert all(len(round.reasons) == 2 for round in learner.history)
+
+
+def test_answers_that_run_could_not_tell_are_on_the_error(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    first = qr.ActiveLearner(flat, X[:10], journal=tmp_path / "run.db", batch_size=3)
+    second = qr.ActiveLearner.resume(flat, X[:10], journal=tmp_path / "run.db")
+
+    def oracle(indices, rows):
+        second.extend(X)
+        return ["a"] * len(indices)
+
+    with pytest.raises(qr.JournalError) as caught:
+        list(first.run(oracle))
+    asked = first._campaign.waiting(None).indices.tolist()
+    assert str(dict.fromkeys(asked, "a")) in caught.value.__notes__[0]
+    first.extend(X)
+    first.tell(asked, ["a"] * 3)
+    assert first.n_labels == 3
+    second.close()
+    first.close()
+
+
+def test_the_function_of_the_start_may_be_given_again_and_a_closed_learner_takes_nothing(tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+
+    def embed(rows):
+        return rows
+
+    learner = qr.ActiveLearner(flat, X[:10], embed=embed, journal=tmp_path / "run.db")
+    learner.extend(X, embed=embed)
+    learner.close()
+    before = repr(learner)
+    with pytest.raises(qr.JournalError, match="closed"):
+        learner.extend(np.vstack([X, X]))
+    assert repr(learner) == before

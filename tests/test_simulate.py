@@ -718,3 +718,10 @@ def test_threads_of_blas_are_left_alone_without_threadpoolctl(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: without.get(name, find_spec(name)))
     again = qr.simulate(GaussianNB(), X, Y, seeds=1, max_labels=20)
     assert [c.values.tolist() for c in again.curves] == [c.values.tolist() for c in expected.curves]
+
+
+def test_a_share_that_holds_out_no_row_of_a_regressor_is_named():
+    X = np.arange(30.0).reshape(-1, 1)
+    model = [BayesianRidge(), BayesianRidge()]
+    with pytest.raises(ValueError, match=r"test_size: .* holds out a row of 30, got 0\.001"):
+        qr.simulate(model, X, X[:, 0], strategies=["random"], seeds=1, test_size=0.001)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from querist._events import Asked, Event, Fitted, Grown, Released, Seen, Told
 from querist._labelled import Labelled, identity
 from querist._protocols import Label
+from querist._reasons import Reasons
 from querist._rounds import ABSTAIN, Answer, Batch, Round
 
 
@@ -50,6 +51,11 @@ class Campaign:
     def labels(self) -> Mapping[int, Label]:
         """The label of each labelled row."""
         return self.labelled.by_row
+
+    def whys(self) -> Iterator[Reasons]:
+        """Give the reasons of all that was asked and is kept."""
+        yield from (round.why for round in self.history)
+        yield from (lease.asked.batch.why for lease in self.leases.values())
 
     def labelled_after(self, n_answers: int) -> Labelled:
         """Give the labels as they were after so many answers of the record."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from querist._answers import composed, plain_labels
 from querist._csv import write_csv
+from querist._labelled import identity
 from querist._protocols import Label
 from querist._rounds import ABSTAIN, Batch
 
@@ -160,7 +161,7 @@ class FileExchange:
             elif answer:
                 index, label = answer
                 first = answers.setdefault(index, label)
-                if first != label:
+                if identity(first) != identity(label):
                     wrong.append(
                         f"{where}: expected one label for index {index}, got {first!r} and {label!r}"
                     )
@@ -204,11 +205,8 @@ class FileExchange:
         """Give the text of the class that is meant, as spreadsheets and people write it, if it is one."""
         if text in self._labels:
             return text
-        alike = [name for name in self._labels if name.casefold() == text.casefold()]
-        if len(alike) == 1:
-            return alike[0]
-        whole = _whole(text)
-        return whole if isinstance(self._labels.get(whole), int | np.integer) else None
+        alike = [name for name, label in self._labels.items() if _bare(name, label) == _bare(text, label)]
+        return alike[0] if len(alike) == 1 else None
 
     def _content(self, batch: Batch) -> str:
         lines: list[dict[str, Any]] = []
@@ -252,10 +250,9 @@ class FileExchange:
         for where, row in self._read(path):
             if isinstance(row, str):
                 raise ValueError(f"{where}: {row}")
-            if not str(row["index"]).isdecimal():
-                raise ValueError(
-                    f"{where}: expected an index, got {row['index']!r}; the file is not as it went out"
-                )
+            if not (row.keys() >= set(OWN) and str(row["index"]).isdecimal()):
+                got = row.get("index", row)
+                raise ValueError(f"{where}: expected an index, got {got!r}; the file is not as it went out")
             rows.append(row)
         return rows
 
@@ -291,6 +288,12 @@ def _by_text(classes: Iterable[Label]) -> dict[str, Label]:
     return labels | {ABSTAIN.value: ABSTAIN}
 
 
+def _bare(text: str, label: Label) -> str:
+    """Give a text without capitals, and that of a number without the zeros behind its point."""
+    is_number = isinstance(label, int | float | np.number) and not isinstance(label, bool)
+    return _whole(text) if is_number else text.casefold()
+
+
 def _whole(text: str) -> str:
     """Give an integer as it is written, also where a spreadsheet or pandas made 3.0 of it."""
     return re.sub(r"\.0+\Z", "", text)
@@ -311,7 +314,12 @@ def _csv_rows(file: TextIO, path: Path) -> Iterator[Row]:
             if not any(row.values()):  # as spreadsheets leave them
                 continue
             where = f"{path}, line {rows.line_num}"
-            yield where, f"expected a cell for each of {names}, got more" if None in row else row
+            torn = None in row.values() and any("\n" in cell for cell in row.values() if cell)
+            if None in row or torn:  # last cells that are empty, some spreadsheets leave out
+                got = "one that goes on over lines, as a quote that is not closed does" if torn else "more"
+                yield where, f"expected a cell for each of {names}, got {got}"
+            else:
+                yield where, row
     except csv.Error as error:  # a cell without an end, say
         yield f"{path}, line {rows.line_num}", f"expected CSV, got what is none: {error}"
 

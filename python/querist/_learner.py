@@ -421,8 +421,8 @@ class ActiveLearner:
         >>> learner.balance()["cat"]
         Balance(labeled=0.5, predicted=0.0)
         """
-        shares = (round.predicted_shares for round in reversed(self.history) if round.predicted_shares)
-        return class_balance(self._campaign.labelled, next(shares, {}))
+        shares = (round.predicted_shares for round in reversed(self._campaign.history))
+        return class_balance(self._campaign.labelled, next(filter(None, shares), {}))
 
     def frame(self) -> Any:
         """Give `history` as a pandas data frame: a row for each round, a column for each fact and metric.
@@ -442,7 +442,7 @@ class ActiveLearner:
         >>> learner.frame()[["number", "n_labels", "total_cost"]].values.tolist()
         [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
         """
-        return frame(self.history)
+        return frame(self._campaign.history)
 
     def plot(self) -> Figure:
         """Draw the metrics, if any, and the answers of each class so far, against the labels in hand.
@@ -471,7 +471,7 @@ class ActiveLearner:
         """
         from querist._plot import learning_curve
 
-        return learning_curve(self.history, by_class=not self._model.regresses)
+        return learning_curve(self._campaign.history, by_class=not self._model.regresses)
 
     def ask(self, k: int | None = None, *, annotator: Label | None = None) -> Batch:
         """Lease the items to label next, after fitting the model if it is time to.
@@ -660,11 +660,12 @@ class ActiveLearner:
         >>> learner.ask().indices
         array([2])
         """
+        self._ledger.check_open()
         n = len(self._campaign.available)
         given = {"embed": embed, "groups": groups, "cost": cost}
         for name, values in given.items():
             before = self._given[name]
-            if callable(before) and values is None:
+            if callable(before) and (values is None or values is before):
                 given[name] = before
             elif (before is None or callable(before)) != (values is None):
                 expected = "one for each row" if values is None else "None"
@@ -672,9 +673,12 @@ class ActiveLearner:
         layout = laid_out(self._model, X, self._options, self._picker.root, **given)
         if len(layout.pool) < n:
             raise ValueError(f"X: expected at least the {n} rows so far, got {len(layout.pool)}; {GROWS}")
-        stored, longer = self._stored(n), row_settings(layout.pool, layout.given, n)
+        stored = self._stored(n)
+        longer = row_settings(layout.pool, layout.given, n, stored)
         if differs := disagreement(stored, {name: longer[name] for name in stored}, of="the campaign"):
             raise ValueError(differs)
+        for why in self._campaign.whys():  # which would keep the shorter pool in memory until they are read
+            why.all()
         self._pool, self._training, self._picker, self._given = layout
         self._campaign.cost = layout.given["cost"]
         self._ledger.n_rows = len(self._pool)
@@ -735,15 +739,15 @@ class ActiveLearner:
             self._catch_up()
             self._tell_of_rounds()
             self._fit_if_due()  # `stop` may wait for its metrics, since before a resume
-            while not (stop and self.history and stop(self.history)):
+            while not (stop and self._campaign.history and stop(self.history)):
                 try:
                     batch = self.ask()
                 except PoolExhausted:
                     return
-                n_rounds = len(self.history)
+                n_rounds = len(self._campaign.history)
                 answers = oracle(batch.indices, self._pool.take(batch.indices))
                 if not isinstance(answers, Iterator):
-                    self.tell(batch, answers)
+                    self._tell_or_note(batch, answers)
                 elif not self._tell_each(batch, answers):
                     return
                 self._fit_if_due()
@@ -751,9 +755,9 @@ class ActiveLearner:
                 # too late for this round, if an open batch ended another one first.
                 if self._training.retrain or self._campaign.leases:
                     self._ledger.save()
-                if len(self.history) > n_rounds:  # not if the lease ran out for another process
-                    with without_bar(self.history[-1]):
-                        yield self.history[-1]
+                if len(self._campaign.history) > n_rounds:  # not if the lease ran out for another process
+                    with without_bar(self._campaign.history[-1]):
+                        yield self._campaign.history[-1]
 
     def _fit_if_due(self) -> None:
         if self._training.is_due(self._campaign):
@@ -770,7 +774,8 @@ class ActiveLearner:
         self._training.fit(self._campaign.labelled)
         seconds = perf_counter() - started
         if is_new:
-            metrics = self._model.metrics(self._validation) if self._validation and self.history else {}
+            measured = self._validation if self._campaign.history else None
+            metrics = self._model.metrics(measured) if measured else {}
             self._ledger.let_later(Fitted(self._now(), seconds, metrics, seen))
         self._ledger.must_refit = False
         self._callbacks("after_fit", self)
@@ -780,9 +785,18 @@ class ActiveLearner:
         asked, told = batch.indices.tolist(), set()
         for answer in answers:
             index, label = checked_pair(answer, asked)
-            self.tell(batch.only(batch.indices == index), [label])
+            self._tell_or_note(batch.only(batch.indices == index), [label])
             told.add(index)
         return told.issuperset(asked)
+
+    def _tell_or_note(self, batch: Batch, answers: Labels) -> None:
+        """Tell answers; an error of the journal says which, as nobody else may have them."""
+        try:
+            self.tell(batch, answers)
+        except JournalError as error:
+            given = dict(zip(batch.indices.tolist(), answers, strict=False))
+            error.add_note(f"not told, and for tell when that is mended: {given}")
+            raise
 
     def _tell_of_rounds(self) -> None:
         """Tell each hook once of each round that ended here; one that raises, at the next call again."""
@@ -792,7 +806,7 @@ class ActiveLearner:
         while self._untold:
             at, hook = told = self._untold.popleft()  # before it is called: it may ask or tell itself
             try:
-                hook(self, self.history[at])
+                hook(self, self._campaign.history[at])
             except BaseException:
                 self._untold.appendleft(told)
                 raise
@@ -808,7 +822,8 @@ class ActiveLearner:
         self._ledger.catch_up()
         grown = self._campaign.grown
         if self._journal is not None and grown is not None and grown is not self._known:  # by another process
-            differs = disagreement(grown.settings, row_settings(self._pool, self._given, grown.n))
+            here = row_settings(self._pool, self._given, grown.n, grown.settings)
+            differs = disagreement(grown.settings, here)
             if differs is not None:
                 raise JournalError(f"journal {self._journal.path}: {differs}")
             self._known = grown
@@ -838,7 +853,7 @@ class ActiveLearner:
         began = journal.began
         assert began is not None, "an opened journal has begun"
         n = began.settings["X shape"][0]
-        given = campaign_settings(self._pool, self._given, n)
+        given = campaign_settings(self._pool, self._given, n, began.settings)
         del given["batch_size"]  # which may change at any time
         if labels is not None:
             given["labels"] = labels_setting(checked_labels(labels, len(self._pool)))

@@ -55,10 +55,14 @@ class Ledger:
             if self._journal is not None:
                 self._unsaved.append(event)
 
-    def catch_up(self) -> None:
-        """Let happen what other processes have written."""
+    def check_open(self) -> None:
+        """Raise a JournalError if it is closed."""
         if self._is_closed:
             raise JournalError("the learner is closed; resume from its journal")
+
+    def catch_up(self) -> None:
+        """Let happen what other processes have written."""
+        self.check_open()
         if self._journal is not None:
             self._journal.news(self._take_over)
 

@@ -235,12 +235,13 @@ class CheckedModel:
         if not (members is not None and _may_have_members(last) and all(map(serves, members))):
             return []
         rows = _before_last_step(self.model, X)
-        # Members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
-        rows = np.asarray(rows) if hasattr(rows, "columns") else rows
+        # Most members are fitted on bare arrays, also where the ensemble is fitted on a data frame.
+        bare = np.asarray(rows) if hasattr(rows, "columns") else rows
         columns = getattr(last, "estimators_features_", None)
         if columns is None:
-            return [(member, rows) for member in members]
-        return [(member, rows[:, seen]) for member, seen in zip(members, columns, strict=True)]
+            named = [hasattr(member, "feature_names_in_") for member in members]
+            return [(member, rows if name else bare) for member, name in zip(members, named, strict=True)]
+        return [(member, bare[:, seen]) for member, seen in zip(members, columns, strict=True)]
 
     def _places(self, members: Sequence[Any], classes: list[Any]) -> list[NDArray[np.int64]]:
         """Give for each member where its own classes are among those of the ensemble."""

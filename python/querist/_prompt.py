@@ -127,7 +127,10 @@ def _keys(classes: Iterable[Label] | Mapping[str, Label]) -> dict[str, Label]:
         for key in classes:
             if not isinstance(key, str) or not key or key != key.strip() or key in commands:
                 raise ValueError(f"classes: expected a key to type that is not s, u or q, got {key!r}")
-        return dict(zip(map(composed, classes), listed, strict=True))
+        keys = [composed(key) for key in classes]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"classes: expected keys that differ as they are typed, got {list(classes)}")
+        return dict(zip(keys, listed, strict=True))
     own = {composed(str(label)): label for label in listed}
     can_be_typed = all(0 < len(text) <= 2 and text.isprintable() for text in own)
     if len(own) == len(listed) and can_be_typed and not own.keys() & commands:

@@ -27,15 +27,23 @@ ANOTHER = (
 SAMPLE = 256  # rows of a pool that are hashed, evenly spaced
 
 
-def campaign_settings(pool: Pool, given: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
-    """Give what tells one campaign from another: its pool and its arguments; or what they were of n rows."""
+def campaign_settings(
+    pool: Pool, given: Mapping[str, Any], n: int | None = None, begun: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give what tells one campaign from another: its pool and its arguments.
+
+    Or what they were of n rows, to be compared with the settings that it was begun with.
+    """
     n = len(pool) if n is None else min(n, len(pool))
-    return {**_pool_settings(pool, n), **argument_settings(given, n)}
+    dtype = "" if begun is None else str(begun.get("X dtype"))
+    return {**_pool_settings(pool, n, dtype), **argument_settings(given, n)}
 
 
-def row_settings(pool: Pool, given: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
+def row_settings(
+    pool: Pool, given: Mapping[str, Any], n: int | None = None, begun: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Give those of the settings that change when the pool grows."""
-    return campaign_settings(pool, {name: given[name] for name in BY_ROW}, n)
+    return campaign_settings(pool, {name: given[name] for name in BY_ROW}, n, begun)
 
 
 def argument_settings(given: Mapping[str, Any], n: int) -> dict[str, Any]:
@@ -64,7 +72,8 @@ def disagreement(
                     "generator in another; leave it out to go on with the first"
                 )
             differs = f"{name}: {of} was begun with {stored.get(name)!r}, got {value!r}{grows}"
-            return differs if grows or name == "seed" else f"{differs}; {ANOTHER}"
+            is_said = grows or name == "seed" or of == "the campaign"  # which has no journal
+            return differs if is_said else f"{differs}; {ANOTHER}"
     return None
 
 
@@ -77,13 +86,13 @@ def pool_mark(pool: Pool) -> str:
     return f"{len(pool)} {_hash(pool.take(_sample(len(pool), 16))) if at_hand else ''}"
 
 
-def _pool_settings(pool: Pool, n: int) -> dict[str, Any]:
+def _pool_settings(pool: Pool, n: int, dtype: str) -> dict[str, Any]:
     """Give what tells n rows of a pool from others: shape, dtype, and a hash of a sample of the rows."""
     sample = pool.take(_sample(n))
-    if n < len(pool) and isinstance(pool.X, np.ndarray) and pool.X.dtype.kind in "US":
-        # numpy makes text as wide as the longest of all, which may be among the new rows.
-        width = int(np.char.str_len(pool.X[:n]).max(initial=1))
-        sample = sample.astype(f"{pool.X.dtype.kind}{width}")
+    if re.fullmatch("[<>|][US][0-9]+", dtype) and getattr(sample, "dtype", np.dtype("V")).kind == dtype[1]:
+        # As wide as it was, if the texts fit: numpy makes it that of the longest, which may be a new one.
+        begun = sample.astype(dtype)
+        sample = begun if (begun == sample).all() else sample
     return {
         "X shape": [n, *(int(length) for length in getattr(sample, "shape", (n,))[1:])],
         "X dtype": str(getattr(sample, "dtype", type(sample).__name__)),
