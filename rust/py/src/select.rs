@@ -1,6 +1,6 @@
 //! Selection.
 
-use numpy::{Element, PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
+use numpy::{Element, PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use querist_core::select::{self as core, Picks, Stream};
 
@@ -92,7 +92,7 @@ pub(crate) fn quantile_filter<'py>(
     budget: f64,
     window: usize,
     tolerance: f64,
-    past: (PyReadonlyArray1<'py, f64>, usize, usize),
+    past: Past<'py>,
     deadline: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, Past<'py>)> {
     let limits = Limits::new(None, deadline)?;
@@ -100,7 +100,7 @@ pub(crate) fn quantile_filter<'py>(
     arguments::check_ndim(&array, 1, "scores", "(n,)")?;
     let n = array.len();
     let (last, observed, asked) = past;
-    let mut stream = Stream::new(budget, window, tolerance).after(last.as_slice()?, observed, asked);
+    let mut stream = Stream::new(budget, window, tolerance).after(&last.to_vec()?, observed, asked);
     let (indices, values, _) = match capi::rows(&array, "scores")?.0 {
         Floats::Single(rows) => {
             picks(py, call(py, &limits, n.saturating_mul(16), |par| stream.pick(&rows, par))?, 0)?
