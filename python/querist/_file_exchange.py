@@ -189,7 +189,7 @@ class FileExchange:
         """Give the index and its label, what is wrong, or None where nothing is filled in."""
         if missing := [name for name in OWN if name not in row]:
             return f"expected a field {missing[0]!r}, got {list(row)}"
-        came, index, text = ("" if row[name] is None else composed(str(row[name]).strip()) for name in OWN)
+        came, index, text = ("" if row[name] is None else composed(str(row[name])) for name in OWN)
         if came != ticket:
             return f"expected the ticket {ticket!r}, got {came!r}"
         if _whole(index) not in indices:

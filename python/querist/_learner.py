@@ -71,15 +71,14 @@ class ActiveLearner:
     ----------
     model : object with fit and predict_proba, list of those, regressor, or callable
         Fitted in place on all labels in hand. A list is a committee; so is a forest or a bagging ensemble
-        where the score is one of a committee, also as the last step of a pipeline.
-        Classifiers without predict_proba are voters, for the scores
-        "vote_entropy" and "variation_ratio" of a list or an ensemble of them.
-        A callable from `X` to (n, c) probabilities is fitted if it has
-        a `fit` too, as a net may have, and a plain function never is. Either way probabilities may be (m, n,
-        c), those of m members: draws of dropout, an ensemble of nets. The columns of `predict_proba` are
-        `classes_`, or else the labels that were seen; those of a callable with a `fit` are `classes_` too, or
-        else the labels 0, 1, 2 and so on. A regressor (fit, predict) has the score "variance": it takes
-        `return_std=True`, or is a forest or a list of regressors.
+        where the score is one of a committee, also as the last step of a pipeline. Classifiers without
+        predict_proba are voters, for the scores "vote_entropy" and "variation_ratio" of a list or an ensemble
+        of them. A callable from `X` to (n, c) probabilities is fitted if it has a `fit` too, as a net may
+        have, and a plain function never is. Either way probabilities may be (m, n, c), those of m members:
+        draws of dropout, an ensemble of nets. The columns of `predict_proba` are `classes_`, or else the
+        labels that were seen; those of a callable with a `fit` are `classes_` too, or else the labels 0, 1, 2
+        and so on. A regressor (fit, predict) has the score "variance": it takes `return_std=True`, or is a
+        forest or a list of regressors.
     X : (n, ...) array, sparse matrix, data frame or sequence, or callable
         The pool. Not copied. Rows go by position, never by a data frame's index. It may grow, by `extend`.
         For a pool that no memory holds, a memory-mapped array, or a function without

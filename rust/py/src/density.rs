@@ -50,10 +50,9 @@ pub(crate) fn linear_density<'py>(
     let pool = Matrix::of(features, "features")?;
     let others = reference.map(|reference| Matrix::of(reference, "reference")).transpose()?;
     let out = out.map(std::slice::from_ref);
+    let arrays: Vec<_> = std::iter::once(&pool).chain(&others).flat_map(Matrix::arrays).collect();
     match (&pool, &others) {
         (Matrix::Dense(_), None | Some(Matrix::Dense(_))) => {
-            let mut arrays = pool.arrays();
-            arrays.extend(others.iter().flat_map(Matrix::arrays));
             let others = others.as_ref().map(|others| others.rows("reference")).transpose()?;
             match Pair::of(pool.rows("features")?, others) {
                 Pair::Single(rows, others) => {
@@ -64,9 +63,9 @@ pub(crate) fn linear_density<'py>(
                 }
             }
         }
-        (Matrix::Sparse(csr), None) => sparse_of(py, csr, None, options, out, &limits),
+        (Matrix::Sparse(csr), None) => sparse_of(py, &arrays, (csr, None), options, out, &limits),
         (Matrix::Sparse(csr), Some(Matrix::Sparse(others))) => {
-            sparse_of(py, csr, Some(others), options, out, &limits)
+            sparse_of(py, &arrays, (csr, Some(others)), options, out, &limits)
         }
         _ => {
             let text = "reference: expected a sparse matrix if and only if features is one, got one of each";
@@ -93,8 +92,8 @@ fn linear_of<'py, T: Real + Element>(
 
 fn sparse_of<'py>(
     py: Python<'py>,
-    csr: &Csr<'py>,
-    others: Option<&Csr<'py>>,
+    arrays: &[&Bound<'py, PyUntypedArray>],
+    (csr, others): (&Csr<'py>, Option<&Csr<'py>>),
     options: linear::Options,
     out: Option<&[Bound<'py, PyAny>]>,
     limits: &Limits,
@@ -113,18 +112,17 @@ fn sparse_of<'py>(
         call(py, limits, size, |par| sparse::density(&rows, reference.as_ref(), options, slice, par))?;
         Ok(densities.swap_remove(0))
     }
-    let arrays: Vec<_> = [Some(csr), others].into_iter().flatten().flat_map(Csr::arrays).collect();
     let other_data = others.map(|others| capi::rows(&others.data, "reference")).transpose()?;
     match Pair::of(capi::rows(&csr.data, "features")?.0, other_data.map(|(floats, _)| floats)) {
         Pair::Single(data, other) => {
             let reference = others.zip(other).map(|(others, data)| others.sparse(data, "reference"));
             let rows = (csr.sparse(data, "features")?, reference.transpose()?);
-            run(py, &arrays, rows, options, out, limits)
+            run(py, arrays, rows, options, out, limits)
         }
         Pair::Double(data, other) => {
             let reference = others.zip(other).map(|(others, data)| others.sparse(data, "reference"));
             let rows = (csr.sparse(data, "features")?, reference.transpose()?);
-            run(py, &arrays, rows, options, out, limits)
+            run(py, arrays, rows, options, out, limits)
         }
     }
 }
@@ -156,7 +154,7 @@ pub(crate) fn pairwise_density<'py>(
     };
     let request = pairwise::Request { similarity, include_self, own: own.as_deref(), spreads };
     let out = out.map(std::slice::from_ref);
-    let arrays: Vec<_> = [Some(&array), reference.as_ref()].into_iter().flatten().collect();
+    let arrays: Vec<_> = std::iter::once(&array).chain(&reference).collect();
     let others = reference.as_ref().map(|others| capi::rows(others, "reference")).transpose()?;
     match Pair::of(capi::rows(&array, "features")?.0, others.map(|(floats, _)| floats)) {
         Pair::Single(rows, others) if metric == "rbf" && !suits_single(gamma) => {

@@ -47,7 +47,7 @@ impl<'py> Matrix<'py> {
     pub(crate) fn arrays(&self) -> Vec<&Bound<'py, PyUntypedArray>> {
         match self {
             Self::Dense(array) => vec![array],
-            Self::Sparse(csr) => csr.arrays().into(),
+            Self::Sparse(csr) => vec![&csr.data, &csr.indices, &csr.starts],
         }
     }
 
@@ -94,10 +94,6 @@ impl<'py> Csr<'py> {
             )));
         }
         Ok(csr)
-    }
-
-    pub(crate) fn arrays(&self) -> [&Bound<'py, PyUntypedArray>; 3] {
-        [&self.data, &self.indices, &self.starts]
     }
 
     /// As the densities see it, whose numbers are these.
